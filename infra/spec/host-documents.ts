@@ -1,0 +1,185 @@
+/**
+ * The wire between the operator's machine and `hostctl`: one JSON document on stdin, one JSON line on stdout, progress on stderr.
+ * Types only, so that both sides share them without sharing code.
+ */
+
+/** How privileged acts happen on the host: `sudo` means `sudo -n`, `none` means only what the user may do. */
+export type Become = "sudo" | "none";
+
+export type Platform = "linux-cuda" | "linux-cpu" | "macos-metal";
+
+export type Thinking = "off" | "on" | "client";
+
+/** Sent with every call; `token` is stored on the host when the call has converged (see `infra/host/drift.ts`). */
+export interface Envelope {
+  readonly stack: string;
+  readonly token: string;
+  readonly become: Become;
+}
+
+/** Desired state of LM Studio itself. */
+export interface LmstudioDocument extends Envelope {
+  readonly platform: Platform;
+  readonly version: string;
+  /** Where the tarball comes from: https, http or file URL as seen from the host. */
+  readonly url: string;
+  /** Hex SHA-512 of the tarball; absent only for a host whose LM Studio is adopted as it is. */
+  readonly sha512?: string;
+  readonly engine?: { readonly name: string; readonly version: string };
+  /** Loopback port of LM Studio's own HTTP server. */
+  readonly backendPort: number;
+}
+
+export type ModelSourceDocument =
+  | { readonly path: string }
+  | { readonly url: string };
+
+/** Desired state of one model file (fetch + verify) and, in `ModelDocument`, of its loaded instance. */
+export interface ModelFileDocument extends Envelope {
+  readonly id: string;
+  readonly source: ModelSourceDocument;
+  readonly sha256?: string;
+}
+
+export interface ModelDocument extends ModelFileDocument {
+  readonly import: "symlink" | "hard-link" | "copy" | "move";
+  readonly publisher: string;
+  readonly repo: string;
+  readonly load: { readonly gpu: "max" | "off" | number; readonly contextLength: number; readonly parallel: number };
+  /** Position in the declared order: models load in this order. */
+  readonly order: number;
+}
+
+/** Files in the proxy's bind-mounted directory. Key hashes make it a secret input. */
+export interface ProxyFilesDocument extends Envelope {
+  /** The proxy's own configuration, see `proxy-config.ts`; `keys` holds SHA-256 digests, never keys. */
+  readonly config: unknown;
+  readonly runtime: "docker" | "native";
+}
+
+/** The image is built on the host from the uploaded runtime, or its presence checked when the spec names one by digest. */
+export interface ProxyImageDocument extends Envelope {
+  /** `repository@sha256:…` when taken from a registry, else absent. */
+  readonly reference?: string;
+  /** Content address of everything that goes into a built image. */
+  readonly contentHash: string;
+}
+
+/** Gate: the container must become healthy before anything that depends on it, and before its predecessor is removed. */
+export interface ProxyGateDocument extends Envelope {
+  readonly containerId: string;
+  readonly healthySeconds: number;
+}
+
+export interface ProveDocument extends Envelope {
+  readonly models: readonly { readonly id: string; readonly thinking: Thinking }[];
+  /** Port of the proxy on the host itself. */
+  readonly port: number;
+}
+
+/** What `observe` is told: where to look. It changes nothing and never starts a daemon. */
+export interface ObserveDocument {
+  readonly stack: string;
+  readonly become: Become;
+  readonly backendPort: number;
+  readonly proxyPort: number;
+  readonly models: readonly ModelDocument[];
+  readonly lmstudio: LmstudioDocument;
+}
+
+/** Name of a converged resource on the host: its token's file name and the key in `Observed.tokens`. */
+export type ResourceName =
+  | "runtime"
+  | "lmstudio"
+  | "proxy-files"
+  | "proxy-image"
+  | "proxy-gate"
+  | "proof"
+  | `model-file-${string}`
+  | `model-${string}`;
+
+/** Facts of one host at one moment. Absent parts are null; nothing here is a judgement. */
+export interface Observed {
+  readonly hostctl: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+  readonly tokens: Readonly<Record<string, string>>;
+  readonly lmstudio: {
+    readonly installedVersion: string | null;
+    readonly daemon: { readonly running: boolean; readonly pid: number | null; readonly supervised: boolean };
+    /** `address` is the listen address that the kernel reports, null when nothing listens. */
+    readonly server: { readonly greeting: boolean; readonly port: number | null; readonly address: string | null };
+    /** The service that supervises: content drift is judged by digest, both null when no service exists. */
+    readonly service: { readonly active: boolean; readonly enabled: boolean; readonly sha256: string | null; readonly expectedSha256: string | null };
+    /** Names of settings whose value differs from what lmstack wrote: `file:key`. */
+    readonly settingsDrift: readonly string[];
+    readonly engine: { readonly name: string; readonly version: string } | null;
+    readonly adopted: boolean;
+  };
+  readonly models: Readonly<Record<string, ObservedModel>>;
+  readonly proxy: {
+    readonly filesSha256: string | null;
+    readonly expectedFilesSha256: string | null;
+    readonly imagePresent: boolean;
+    readonly containers: readonly ObservedContainer[];
+    /** Native runtime only. */
+    readonly service: { readonly active: boolean } | null;
+  };
+}
+
+export interface ObservedModel {
+  /** The file in LM Studio's models folder (or what the link points to) exists. */
+  readonly imported: boolean;
+  readonly verified: boolean;
+  readonly instances: readonly { readonly identifier: string; readonly contextLength: number | null; readonly parallel: number | null }[];
+}
+
+export interface ObservedContainer {
+  readonly id: string;
+  readonly token: string;
+  readonly running: boolean;
+  readonly health: "healthy" | "starting" | "unhealthy" | "none";
+}
+
+export interface Change {
+  readonly what: string;
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
+export interface Success<T = unknown> {
+  readonly ok: true;
+  readonly token?: string;
+  readonly changed: readonly Change[];
+  readonly observed?: T;
+}
+
+export interface Failure {
+  readonly ok: false;
+  readonly error: { readonly code: ErrorCode; readonly message: string; readonly hint: string };
+}
+
+export type Result<T = unknown> = Success<T> | Failure;
+
+export type ErrorCode =
+  | "bad_document"
+  | "busy"
+  | "checksum_mismatch"
+  | "daemon_failed"
+  | "disk_full"
+  | "docker_unavailable"
+  | "engine_incompatible"
+  | "file_missing"
+  | "fetch_failed"
+  | "gui_owns_daemon"
+  | "import_failed"
+  | "internal"
+  | "load_failed"
+  | "port_in_use"
+  | "privilege_missing"
+  | "proof_failed"
+  | "server_failed"
+  | "service_failed"
+  | "timeout"
+  | "unhealthy";

@@ -1,0 +1,33 @@
+/**
+ * Where things lie on a host. Everything belongs to `lmstudio.user` and lies in that user's home; root owns only the service file and
+ * one sysctl file. Paths are relative to the home unless they begin with a slash.
+ */
+export const hostLayout = {
+  root: ".lmstack",
+  /** Content-addressed runtimes: `runtime/<hash>/{node,hostctl.mjs,proxy.mjs,images/proxy/Dockerfile}`. */
+  runtimes: ".lmstack/runtime",
+  /** Symbolic link to the runtime in use. */
+  current: ".lmstack/current",
+  tokens: ".lmstack/tokens",
+  desired: ".lmstack/desired",
+  locks: ".lmstack/locks",
+  /** Supervisor's socket and status. */
+  run: ".lmstack/run",
+  logs: ".lmstack/logs",
+  downloads: ".lmstack/downloads",
+  /** Bind-mounted into the proxy's container at `/run/lmstack`: `proxy.json`, admin sockets. */
+  proxy: ".lmstack/proxy",
+  lmstudio: ".lmstudio",
+} as const;
+
+/** Service names, the same for systemd (`.service`) and launchd (label). */
+export const services = { supervisor: "lmstack-supervisor", proxy: "lmstack-proxy" } as const;
+
+/** Labels on everything that lmstack makes in Docker. */
+export const dockerLabels = { stack: "dev.lmstack.stack", token: "dev.lmstack.token", role: "dev.lmstack.role" } as const;
+
+export const sysctlFile = "/etc/sysctl.d/60-lmstack.conf";
+export const systemdUnitFolder = "/etc/systemd/system";
+
+/** Inside the proxy's container. */
+export const containerLayout = { shared: "/run/lmstack", program: "/app/proxy.mjs", node: "/usr/local/bin/node" } as const;
