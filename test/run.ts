@@ -1,0 +1,97 @@
+/**
+ * `npm test`: every suite that this machine can run, one after the other, with a line of progress at least every half minute, and one closing
+ * line of totals. What cannot run here is said, never counted as passed.
+ */
+import { spawn } from "node:child_process";
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { projectRoot } from "./pulumi/stack.ts";
+
+interface Totals {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+const suites = [
+  {
+    name: "unit",
+    needsDocker: false,
+    what: "pure parts, the engine's and LM Studio's stand-ins, hostctl and the proxy on loopback",
+  },
+  { name: "container", needsDocker: true, what: "the proxy's image, built and run by Testcontainers" },
+  { name: "e2e", needsDocker: true, what: "real `pulumi up` on test hosts over SSH" },
+] as const;
+
+const [wanted = [], passedOn = []] = split(process.argv.slice(2));
+const docker = process.env.LMSTACK_DOCKER !== "none";
+const totals: Totals[] = [];
+const missing: string[] = [];
+let broken = false;
+
+for (const suite of suites.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+  if (suite.needsDocker && !docker) {
+    missing.push(suite.name);
+    continue;
+  }
+  console.log(`\n== ${suite.name}: ${suite.what}`);
+  const result = await run(suite.name);
+  totals.push(result.totals);
+  broken ||= result.exitCode !== 0;
+}
+
+const sum = (key: keyof Totals) => totals.reduce((total, suite) => total + suite[key], 0);
+for (const name of missing) {
+  console.log(
+    `\nNOT RUN: ${name}. It needs a Docker daemon, and set-up found none that works (its reason is at the top).`,
+  );
+}
+const skipped = sum("skipped");
+console.log(`\n${sum("passed")} passed, ${sum("failed")} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+process.exitCode = broken || sum("failed") > 0 ? 1 : 0;
+
+/** `npm test -- unit e2e --reporter=verbose`: names of suites first, the rest is vitest's. */
+function split(words: readonly string[]): [string[], string[]] {
+  const names = suites.map(({ name }) => name as string);
+  return [words.filter((word) => names.includes(word)), words.filter((word) => !names.includes(word))];
+}
+
+async function run(suite: string): Promise<{ exitCode: number; totals: Totals }> {
+  const folder = join(projectRoot, ".lmstack", "test");
+  const report = join(folder, `${suite}.json`);
+  await mkdir(folder, { recursive: true });
+  await rm(report, { force: true });
+  const child = spawn(
+    process.execPath,
+    [
+      join(projectRoot, "node_modules", "vitest", "vitest.mjs"),
+      "run",
+      `--project=${suite}`,
+      "--reporter=verbose",
+      "--reporter=json",
+      `--outputFile.json=${report}`,
+      ...passedOn,
+    ],
+    { cwd: projectRoot, stdio: ["ignore", "pipe", "inherit"] },
+  );
+  let lastWord = performance.now();
+  const started = lastWord;
+  child.stdout.on("data", (chunk: Buffer) => {
+    lastWord = performance.now();
+    process.stdout.write(chunk);
+  });
+  const heartbeat = setInterval(() => {
+    if (performance.now() - lastWord < 20_000) return;
+    lastWord = performance.now();
+    console.log(`   … ${suite} goes on, ${Math.round((lastWord - started) / 1000)} s so far`);
+  }, 5_000);
+  const exitCode = await new Promise<number>((resolve) => child.on("close", (code) => resolve(code ?? 1)));
+  clearInterval(heartbeat);
+  const text = await readFile(report, "utf8").catch(() => undefined);
+  if (text === undefined) return { exitCode: exitCode || 1, totals: { passed: 0, failed: 1, skipped: 0 } };
+  const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(text) as Record<string, number>;
+  return {
+    exitCode,
+    totals: { passed: numPassedTests ?? 0, failed: numFailedTests ?? 0, skipped: numPendingTests ?? 0 },
+  };
+}

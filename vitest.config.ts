@@ -1,0 +1,39 @@
+import { defineConfig } from "vitest/config";
+
+const minutes = 60_000;
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts", "test/engine/**/*.test.ts", "test/lmstudio-sim/**/*.test.ts"],
+          testTimeout: minutes,
+          hookTimeout: minutes,
+          restoreMocks: true,
+        },
+      },
+      {
+        test: {
+          name: "container",
+          include: ["test/container/**/*.test.ts"],
+          testTimeout: 2 * minutes,
+          hookTimeout: 5 * minutes,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/hosts/**/*.test.ts", "test/e2e/**/*.test.ts"],
+          testTimeout: 8 * minutes,
+          hookTimeout: 8 * minutes,
+          fileParallelism: false,
+          // The steps of one host's life follow each other: after a broken one the rest would only repeat its failure.
+          bail: 3,
+        },
+      },
+    ],
+  },
+});
