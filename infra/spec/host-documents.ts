@@ -118,6 +118,12 @@ export interface Observed {
     readonly adopted: boolean;
   };
   readonly models: Readonly<Record<string, ObservedModel>>;
+  /**
+   * What the supervisor found wrong and repaired by itself since the resource last converged, in words with the time, by resource name
+   * (`lmstudio`, `model-ID`). It repairs within seconds, so without this record a preview would never show what somebody did by hand or what
+   * crashed. Starting after a boot is no incident. A converge of the resource clears its own. At most the last 20 of each.
+   */
+  readonly incidents: Readonly<Record<string, readonly string[]>>;
   readonly proxy: {
     readonly filesSha256: string | null;
     readonly expectedFilesSha256: string | null;
