@@ -1,0 +1,43 @@
+/** The sudoers drop-in of a prepared host: every command that hostctl runs as root (`sudo -n`), and nothing else. */
+import { services, sysctlFile, systemdUnitFolder } from "../../spec/host-layout.ts";
+
+export const sudoersPath = "/etc/sudoers.d/lmstack";
+
+const unitVerbs = ["enable", "disable", "start", "stop", "restart", "reset-failed"] as const;
+
+/**
+ * Commands with their arguments, as sudo compares them: one unit a call, no further flags.
+ *
+ * Unit names are written out because sudo joins the arguments before it matches a wildcard: `stop lmstack-*.service` would also allow
+ * `stop lmstack- ssh.service`.
+ */
+export function rootCommands(): readonly string[] {
+  const units = Object.values(services).map((name) => `${name}.service`);
+  const files = [...units.map((unit) => `${systemdUnitFolder}/${unit}`), sysctlFile];
+  return [
+    ...files.map((file) => `/usr/bin/install -m 0644 /dev/stdin ${file}`),
+    ...files.map((file) => `/usr/bin/rm -f ${file}`),
+    `/usr/sbin/sysctl -q -p ${sysctlFile}`,
+    "/usr/bin/systemctl daemon-reload",
+    ...units.flatMap((unit) => unitVerbs.map((verb) => `/usr/bin/systemctl ${verb} ${unit}`)),
+  ];
+}
+
+/** Content of the drop-in for `user`. `!requiretty` because nothing here has a terminal. */
+export function sudoersDropIn(user: string): string {
+  const lines = rootCommands().map((command) => `${user} ALL=(root) NOPASSWD: ${command}`);
+  return [
+    "# Written by `lmstack host prepare`: what hostctl may do as root without a password.",
+    `Defaults:${user} !requiretty`,
+    ...lines,
+    "",
+  ].join("\n");
+}
+
+/** True when `sudo -n -l` of the user lists each of the commands by name; a rule for ALL does not count as the drop-in. */
+export function grantsAll(listing: string): boolean {
+  const flat = listing.replaceAll(/\s+/g, " ");
+  return rootCommands().every((command) =>
+    new RegExp(`NOPASSWD: (?:[^()]*, )?${RegExp.escape(command)}(?:$|,| \\()`).test(flat),
+  );
+}

@@ -1,0 +1,41 @@
+/** The bridge network of the test hosts. Addresses are chosen here, not by Docker, so that a reboot keeps them. */
+import { createHash } from "node:crypto";
+import { dockerRun, label } from "./docker.ts";
+
+const network = "lmstack-test";
+
+/** Tried in order: a machine may use some of them already. */
+const subnets = ["10.213.77.0/24", "10.214.77.0/24", "172.29.77.0/24", "192.168.213.0/24"] as const;
+
+/** @returns the network's name and its subnet's first three bytes */
+export async function ensureNetwork(): Promise<{ readonly network: string; readonly prefix: string }> {
+  let subnet = await currentSubnet();
+  const refusals: string[] = [];
+  for (const candidate of subnets) {
+    if (subnet !== null) break;
+    try {
+      await dockerRun(["network", "create", "--label", `${label}=network`, "--subnet", candidate, network]);
+      subnet = candidate;
+    } catch (error) {
+      // Taken by something else, or made by another test file a moment ago.
+      refusals.push((error as Error).message);
+      subnet = await currentSubnet();
+    }
+  }
+  if (subnet === null) throw new Error(`No subnet is free for the test hosts' network:\n${refusals.join("\n")}`);
+  return { network, prefix: subnet.slice(0, subnet.lastIndexOf(".") + 1) };
+}
+
+async function currentSubnet(): Promise<string | null> {
+  try {
+    return await dockerRun(["network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", network]);
+  } catch {
+    return null;
+  }
+}
+
+/** Addresses to try for a host, in order: the same name begins at the same place, so that parallel starts seldom meet. */
+export function addressesFor(name: string, prefix: string): string[] {
+  const first = createHash("sha256").update(name).digest().readUInt16BE(0);
+  return Array.from({ length: 240 }, (_, index) => `${prefix}${10 + ((first + index) % 240)}`);
+}
