@@ -1,0 +1,101 @@
+/** `pulumi up` killed at a moment of its run, then at once `pulumi cancel` and `up`: what must be true of the host afterwards. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { TestHost } from "../hosts/host.ts";
+import { changedSteps, type Stack } from "../pulumi/stack.ts";
+import { type Box, smollm, thinker } from "./box.ts";
+import { kill, seeded, type Victims } from "./killing.ts";
+import { mustHold, type Row } from "./rows.ts";
+
+export interface Moment {
+  /** Part of a whole run's duration, 0 to 1. */
+  readonly at: number;
+  readonly victims: Victims;
+}
+
+/** Spread over the whole run: one in each equal part of it, half of them with everything killed. */
+export function moments(count: number, seed: number): readonly Moment[] {
+  const random = seeded(seed);
+  return Array.from({ length: count }, (_, index) => ({
+    at: (index + random()) / count,
+    victims: index % 2 === 0 ? "cli" : "all",
+  }));
+}
+
+/** The faults of a host after an interrupted and a repeated `up`; none is the promise. */
+export async function faultsOf(host: TestHost, stack: string): Promise<readonly string[]> {
+  const faults: string[] = [];
+  const run = async (command: string) => (await host.exec(command, { reject: false })).stdout.trim();
+  const daemons = await run("pgrep -fc '[l]lmster' || true");
+  const daemonPids = await run("for p in $(pgrep -f '[l]lmster.*(daemon|service|--run)' ); do echo $p; done | wc -l");
+  if (Number(daemonPids) > 1) faults.push(`${daemonPids} daemons run (${daemons} processes in all)`);
+  const models = JSON.parse((await run("curl -s http://127.0.0.1:8081/api/v1/models")) || "{}") as {
+    models?: { loaded_instances?: { id: string }[] }[];
+  };
+  const instances = (models.models ?? [])
+    .flatMap(({ loaded_instances }) => (loaded_instances ?? []).map(({ id }) => id))
+    .sort();
+  if (instances.join() !== [smollm, thinker].sort().join())
+    faults.push(`loaded instances are: ${instances.join(", ") || "none"}`);
+  const containers = (await run(`docker ps -aq --filter label=dev.lmstack.stack=${stack}`)).split("\n").filter(Boolean);
+  if (containers.length !== 1) faults.push(`${containers.length} proxy containers exist`);
+  const leftovers = await run(
+    "find ~/.lmstack ~/.lmstudio /models \\( -name '*.part' -o -name '*.partial' -o -name '*.tmp' -o -name '*.staging*' \\) -not -path '*/.bundle/*' | head",
+  );
+  if (leftovers !== "") faults.push(`half-written files: ${leftovers.replaceAll("\n", ", ")}`);
+  const overlaps = overlapping(await run("cat ~/.lmstack/logs/changes.log"));
+  if (overlaps !== "") faults.push(`two changes at once: ${overlaps}`);
+  return faults;
+}
+
+/** hostctl writes a line when it begins and ends to change the host; a begin within another's span would be two at once. */
+export function overlapping(log: string): string {
+  let running: string | undefined;
+  for (const line of log.split("\n")) {
+    const [, event, pid = "", what = ""] = /^\S+ (begin|end) (\d+) (.*)$/.exec(line) ?? [];
+    if (event === "begin") {
+      // A killed hostctl leaves no end; the kernel has freed its lock, and it does nothing more.
+      running = `${pid} ${what}`;
+    } else if (event === "end") {
+      if (running !== undefined && !running.startsWith(`${pid} `)) return `${running} while ${pid} ${what}`;
+      running = undefined;
+    }
+  }
+  return "";
+}
+
+export interface InterruptionOptions {
+  readonly box: Box;
+  readonly stack: Stack;
+  readonly moment: Moment;
+  /** Seconds that a whole `up` takes here. */
+  readonly wholeSeconds: number;
+  readonly say: (line: string) => void;
+}
+
+/** From nothing: starts `up`, kills it at the moment, cancels, runs `up` again, looks at the host, and takes everything down. */
+export async function interruptOnce({ box, stack, moment, wholeSeconds, say }: InterruptionOptions): Promise<Row> {
+  const after = moment.at * wholeSeconds;
+  const name = `killed after ${after.toFixed(1)} s (${moment.victims === "cli" ? "the CLI alone" : "CLI, language host and plugins"})`;
+  const running = stack.startUp();
+  const ended = running.then(() => true);
+  const endedFirst = await Promise.race([ended, delay(after * 1000, false)]);
+  if (!endedFirst && running.pid !== undefined) await kill(running.pid, moment.victims);
+  await ended;
+  await stack.cancel();
+  const second = await stack.up();
+  const faults = [...(await faultsOf(box.host, stack.name))];
+  if (second.exitCode !== 0) faults.unshift(`the second up failed: ${lastLines(second.output, 12)}`);
+  const third = await stack.preview();
+  const changes = changedSteps(third).map((step) => `${step.op} ${step.name}`);
+  if (third.exitCode !== 0 || changes.length > 0)
+    faults.push(`the third is not empty: ${changes.join(", ") || lastLines(third.output, 6)}`);
+  say(`${name}: ${faults.length === 0 ? "converged" : faults.join("; ")}`);
+  await stack.destroy();
+  return mustHold(
+    `${name}, then cancel and up`,
+    faults.length === 0,
+    faults.length === 0 ? "converged" : faults.join("; "),
+  );
+}
+
+const lastLines = (text: string, count: number) => text.trim().split("\n").slice(-count).join(" | ");
