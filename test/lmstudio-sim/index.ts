@@ -1,0 +1,3 @@
+export { type JournalEntry, readJournal } from "./journal.ts";
+export { type SimModel, type SimServer, type SimServerOptions, startSimServer } from "./sim-server.ts";
+export { defaultTraps, type Traps } from "./traps.ts";

@@ -1,0 +1,98 @@
+/**
+ * Every way in which LM Studio surprises its users, by name. The defaults are the documented behaviour; a test switches one trap and
+ * shows that the product survives it. On an installed stand-in they are read anew for each act from `.internal/sim-traps.json`, so a
+ * test can spring a trap on a running daemon.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+export interface Traps {
+  /** How long every `lms` call takes at least, in ms: the real one starts a runtime of its own (300 to 500 ms). */
+  lmsDelayMs: number;
+  /** Extra time that every load takes, in ms. */
+  loadMs: number;
+  /** Every load fails with this text. */
+  loadFails: string | null;
+  /** Time between `daemon down` returning and the daemon's exit, in ms. */
+  downExitMs: number;
+  /** Time that the daemon needs before it answers, in ms. */
+  daemonStartMs: number;
+  /** Poll interval of `lms` while it wakes the daemon (60 tries), in ms. The real one polls every second. */
+  wakePollMs: number;
+  /** Interval of the five greeting checks after `server start`, in ms. */
+  verifyIntervalMs: number;
+  /** `server start` says that it failed although the server runs (bug tracker 1720). */
+  serverVerifyFails: boolean;
+  /** `server start --bind` is not honoured: it listens on loopback. */
+  bindIgnored: boolean;
+  /** For this long after the daemon's start, `runtime` commands and loads fail with "Text file busy", in ms. */
+  textFileBusyMs: number;
+  /** A fresh install has the CPU engine selected although a CUDA engine is there. */
+  cpuEngineSelected: boolean;
+  /** The daemon belongs to the GUI application: `daemon down` refuses, `isDaemon` is false. */
+  ownedByGui: boolean;
+  /** Bootstrap leaves `.internal/temp` out, so that loads fail; "auto" is the documented 0.0.25. */
+  tempFolderMissing: boolean | "auto";
+  /** `justInTimeModelLoading: false` has no effect. */
+  jitSettingIgnored: boolean;
+  /** What a trailing assistant message does on a model that would think. */
+  prefill: "refused" | "honoured" | "ignored";
+  /** Thinking arrives as `<think>` text even when it should be separate. */
+  thinkTagsLeak: boolean;
+  /** A sideloaded model is not recognised as a reasoning one: requests cannot switch thinking off, only the model's default can. */
+  reasoningNotRecognised: boolean;
+  /** `/v1/messages` honours `thinking: {type: "disabled"}`. Not verified on the real one. */
+  messagesThinkingOff: boolean;
+  /** Tool types that `/v1/responses` and chat accept; any other is a 400. */
+  toolTypes: readonly string[];
+  /** Types of `/v1/responses` input items that are taken; any other is a 400. Replay of `custom_tool_call` is not verified on the real one. */
+  inputItemTypes: readonly string[];
+  /** More than one system or developer message is a 500. */
+  singleSystemMessage: boolean;
+  /** Answer status of an unknown path: 200 as documented. */
+  unknownPathStatus: number;
+  /** A client that goes away stops the generation. */
+  cancelOnDisconnect: boolean;
+  /** The whole process dies after it has sent this many tokens of an answer. */
+  crashAfterTokens: number | null;
+}
+
+export const defaultTraps: Traps = {
+  lmsDelayMs: 350,
+  loadMs: 0,
+  loadFails: null,
+  downExitMs: 250,
+  daemonStartMs: 0,
+  wakePollMs: 100,
+  verifyIntervalMs: 1000,
+  serverVerifyFails: false,
+  bindIgnored: false,
+  textFileBusyMs: 0,
+  cpuEngineSelected: true,
+  ownedByGui: false,
+  tempFolderMissing: "auto",
+  jitSettingIgnored: false,
+  prefill: "refused",
+  thinkTagsLeak: false,
+  reasoningNotRecognised: false,
+  messagesThinkingOff: true,
+  toolTypes: ["function", "mcp"],
+  inputItemTypes: ["message", "function_call", "function_call_output", "reasoning"],
+  singleSystemMessage: true,
+  unknownPathStatus: 200,
+  cancelOnDisconnect: true,
+  crashAfterTokens: null,
+};
+
+export const trapsFile = (lmstudioHome: string): string => join(lmstudioHome, ".internal", "sim-traps.json");
+
+/** Traps of an installed stand-in: its file over the defaults. A missing file is no trap changed. */
+export function readTraps(lmstudioHome: string): Traps {
+  let text: string;
+  try {
+    text = readFileSync(trapsFile(lmstudioHome), "utf8");
+  } catch {
+    return defaultTraps;
+  }
+  return { ...defaultTraps, ...(JSON.parse(text) as Partial<Traps>) };
+}
