@@ -1,0 +1,24 @@
+/** The short form of `npm run interrupt`. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Stack } from "../pulumi/stack.ts";
+import { type Box, openStack, startBox } from "./box.ts";
+import { interruptOnce, moments } from "./interruption.ts";
+
+let box: Box;
+let stack: Stack;
+const say = (line: string) => console.log(`   ${line}`);
+
+beforeAll(async () => {
+  box = await startBox({ name: "interrupted", onProgress: say });
+  stack = await openStack("e2e-interrupted", box);
+});
+
+afterAll(async () => {
+  await stack?.forget();
+  await box?.host.remove();
+});
+
+test.each(moments(2, 7))("an up killed at $at of its run ($victims) converges by cancel and up", async (moment) => {
+  const row = await interruptOnce({ box, stack, moment, wholeSeconds: 25, say });
+  expect(row.value).toBe("converged");
+});

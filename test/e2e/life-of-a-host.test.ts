@@ -1,0 +1,201 @@
+/** One host from bare to bare, through the real engine: each test is a step of its life. */
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { changedSteps, type Outcome, type Stack } from "../pulumi/stack.ts";
+import { type Box, openStack, smollm, specFor, startBox, teamKey, thinker } from "./box.ts";
+import { runCodex } from "./codex-run.ts";
+import { drifts } from "./drift-by-hand.ts";
+import { askChat, askResponses } from "./endpoint.ts";
+import { difference, fingerprint } from "./host-fingerprint.ts";
+
+let box: Box;
+let stack: Stack;
+let found: readonly string[];
+
+const say = (line: string) => console.log(`   ${line}`);
+const changes = (outcome: Outcome) => changedSteps(outcome).map((step) => `${step.op} ${step.name}`);
+const baseUrl = () => `http://${box.host.address}:8080/v1`;
+
+beforeAll(async () => {
+  box = await startBox({ name: "life", onProgress: say });
+  found = await fingerprint(box.host);
+  stack = await openStack("e2e-life", box);
+});
+
+afterAll(async () => {
+  await stack?.forget();
+  await box?.host.remove();
+});
+
+describe("the life of a host", () => {
+  test("one up brings a prepared host to life", async () => {
+    const outcome = await stack.up(say);
+    expect(outcome.exitCode, outcome.output).toBe(0);
+    say(`first up: ${outcome.seconds.toFixed(1)} s`);
+  });
+
+  test("a second up and a preview change nothing", async () => {
+    const up = await stack.up();
+    const preview = await stack.preview();
+    say(`unchanged up: ${up.seconds.toFixed(1)} s, preview: ${preview.seconds.toFixed(1)} s`);
+    expect(changes(up), up.output).toEqual([]);
+    expect(changes(preview), preview.output).toEqual([]);
+  });
+
+  test("the real GGUF answers with real tokens, streamed, through the proxy", async () => {
+    const answer = await askResponses({
+      baseUrl: baseUrl(),
+      model: smollm,
+      prompt: "Name a colour.",
+      key: teamKey,
+      maxTokens: 48,
+    });
+    say(
+      `first token after ${answer.firstTokenMs.toFixed(0)} of ${answer.totalMs.toFixed(0)} ms: ${JSON.stringify(answer.text)}`,
+    );
+    expect(answer.status, answer.text).toBe(200);
+    expect(answer.text.length).toBeGreaterThan(3);
+    expect(answer.firstTokenMs).toBeLessThan(answer.totalMs);
+  });
+
+  test("the thinking model thinks when asked directly, and not through the proxy", async () => {
+    const direct = await box.host.exec(
+      `curl -s http://127.0.0.1:8081/v1/responses -H 'content-type: application/json' -d '{"model":"${thinker}","input":"Say hi."}'`,
+    );
+    const usage = JSON.parse(direct.stdout).usage.output_tokens_details.reasoning_tokens as number;
+    expect(usage).toBeGreaterThan(0);
+    for (const ask of [askResponses, askChat]) {
+      const answer = await ask({ baseUrl: baseUrl(), model: thinker, prompt: "Say hi.", key: teamKey });
+      expect(answer.status, answer.text).toBe(200);
+      expect(answer.reasoningTokens).toBe(0);
+      expect(answer.text).not.toBe("");
+    }
+  });
+
+  test("nobody without a key gets an answer", async () => {
+    expect((await askChat({ baseUrl: baseUrl(), model: thinker, prompt: "hi" })).status).toBe(401);
+    expect((await askChat({ baseUrl: baseUrl(), model: thinker, prompt: "hi", key: "sk-wrong" })).status).toBe(401);
+  });
+
+  test("codex finishes a two-step task with the generated files, without a warning about the model", async () => {
+    const run = await runCodex(stack, "Run a harmless command, then say what it printed.");
+    say(`codex exec: ${run.seconds.toFixed(1)} s: ${run.answer.trim()}`);
+    expect(run.exitCode, run.log).toBe(0);
+    expect(run.answer.trim()).not.toBe("");
+    expect(run.log).not.toMatch(/metadata/i);
+    expect(run.log).toMatch(/exec|echo/);
+  });
+
+  test("the proxy's container has no privileges, no writable root and the owner's uid", async () => {
+    const { stdout } = await box.host.exec("docker inspect $(docker ps -q --filter label=dev.lmstack.stack=e2e-life)");
+    const [container] = JSON.parse(stdout);
+    const { HostConfig, Config } = container;
+    expect(HostConfig.ReadonlyRootfs).toBe(true);
+    expect(HostConfig.CapDrop).toEqual(["ALL"]);
+    expect(HostConfig.SecurityOpt.join()).toContain("no-new-privileges");
+    expect(HostConfig.NetworkMode).toBe("host");
+    expect(HostConfig.DeviceRequests[0]).toMatchObject({ Count: -1 });
+    expect(Config.User).toBe("1000:1000");
+    expect(HostConfig.Binds ?? HostConfig.Mounts).toHaveLength(1);
+    expect(Config.Env).toContain("NVIDIA_DRIVER_CAPABILITIES=utility");
+  });
+
+  test.each(drifts)("$name is seen by preview, repaired by up, and gone", async (drift) => {
+    await drift.happen(box.host);
+    const preview = await stack.preview();
+    const drifted = changedSteps(preview).map((step) => step.name);
+    expect(drifted.length, preview.output).toBeGreaterThan(0);
+    expect(drifted.filter((name) => !drift.touches.test(name))).toEqual([]);
+    expect(preview.diagnostics.map(({ message }) => message).join("\n")).toMatch(drift.says);
+    const repair = await stack.up();
+    expect(repair.exitCode, repair.output).toBe(0);
+    const empty = await stack.up();
+    expect(changes(empty), empty.output).toEqual([]);
+  });
+
+  test("a reboot brings everything back without an operator", async () => {
+    await box.host.reboot();
+    await expect
+      .poll(
+        async () =>
+          (
+            await askChat({ baseUrl: baseUrl(), model: thinker, prompt: "hi", key: teamKey }).catch(() => ({
+              status: 0,
+            }))
+          ).status,
+        {
+          timeout: 60_000,
+          interval: 500,
+        },
+      )
+      .toBe(200);
+    const up = await stack.up();
+    expect(changes(up), up.output).toEqual([]);
+  });
+
+  test("another operator's key changes no resource", async () => {
+    const other = `${box.host.identityFile}-other`;
+    await execa("rm", ["-f", other, `${other}.pub`]);
+    await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", other]);
+    const { stdout: publicKey } = await execa("cat", [`${other}.pub`]);
+    await box.host.exec("cat >> ~/.ssh/authorized_keys", { stdin: `${publicKey}\n` });
+    const colleague = await openStack("e2e-life", { ...box, host: { ...box.host, identityFile: other } });
+    const up = await colleague.up();
+    expect(changes(up), up.output).toEqual([]);
+  });
+
+  test("an image that never becomes healthy fails in words, and the old proxy goes on serving", async () => {
+    await box.host.exec(
+      "docker tag $(docker inspect -f '{{.Image}}' $(docker ps -q --filter label=dev.lmstack.stack)) lmstack-proxy:good",
+    );
+    const broken = `FROM lmstack-proxy:good
+ENTRYPOINT ["/usr/local/bin/node", "-e", "setInterval(() => {}, 1000)"]
+HEALTHCHECK --interval=1s --retries=2 CMD ["/usr/local/bin/node", "-e", "process.exit(1)"]`;
+    await box.host.exec(
+      "docker run -d --name registry-stand-in lmstack-proxy:good >/dev/null 2>&1; docker rm -f registry-stand-in >/dev/null 2>&1; true",
+    );
+    const { stdout } = await box.host.exec("DOCKER_BUILDKIT=0 docker build -q -t lmstack-proxy:broken -", {
+      stdin: broken,
+    });
+    await stack.configure(
+      specFor(box, (spec) => {
+        spec.proxy.image = stdout.trim();
+      }),
+      { "team-a": teamKey },
+    );
+    const failed = await stack.up();
+    expect(failed.exitCode).not.toBe(0);
+    expect(failed.output).toMatch(/healthy/);
+    expect((await askChat({ baseUrl: baseUrl(), model: thinker, prompt: "hi", key: teamKey })).status).toBe(200);
+    await stack.configure(specFor(box), { "team-a": teamKey });
+    const good = await stack.up();
+    expect(good.exitCode, good.output).toBe(0);
+    const { stdout: containers } = await box.host.exec("docker ps -aq --filter label=dev.lmstack.stack=e2e-life");
+    expect(containers.trim().split("\n")).toHaveLength(1);
+    expect((await askChat({ baseUrl: baseUrl(), model: thinker, prompt: "hi", key: teamKey })).status).toBe(200);
+    await box.host.exec("docker rmi -f lmstack-proxy:broken lmstack-proxy:good");
+  });
+
+  test("no secret appears in state, history or output, in any form", async () => {
+    const forms = [teamKey, Buffer.from(teamKey).toString("base64").slice(0, 22), encodeURIComponent(teamKey)];
+    const state = await stack.exportState();
+    const { stdout: folder } = await execa(
+      "grep",
+      ["-rlF", ...forms.flatMap((form) => ["-e", form]), new URL(stack.env.PULUMI_BACKEND_URL as string).pathname],
+      { reject: false },
+    );
+    expect(forms.filter((form) => state.includes(form))).toEqual([]);
+    expect(folder).toBe("");
+    const { stdout: onHost } = await box.host.exec(
+      `grep -rlF ${forms.map((form) => `-e '${form}'`).join(" ")} /home /etc /var/log 2>/dev/null; ps axww | grep -F '${teamKey}' | grep -v grep; true`,
+      { root: true },
+    );
+    expect(onHost).toBe("");
+  });
+
+  test("destroy leaves the host as it was found, and every model file where it was", async () => {
+    const outcome = await stack.destroy();
+    expect(outcome.exitCode, outcome.output).toBe(0);
+    expect(difference(found, await fingerprint(box.host))).toEqual([]);
+  });
+});
