@@ -1,5 +1,6 @@
 /** The proxy's configuration file: written by `hostctl converge proxy-files`, read by `proxy/main.ts`. Names are fixed by the design document. */
-import { z } from "zod";
+// The namespace import lets the bundler drop the parts of zod that nothing here uses: the proxy starts faster.
+import * as z from "zod";
 
 const thinking = z.enum(["off", "on", "client"]);
 
@@ -17,7 +18,15 @@ export const proxyConfigSchema = z
     models: z.record(z.string(), modelPolicy).default({ "*": { thinking: "off" } }),
     noThink: z.enum(["effort", "prefill", "both", "auto"]).default("auto"),
     /** `sha256` is the hex digest of the key. */
-    keys: z.array(z.strictObject({ id: z.string().min(1), sha256: z.string().regex(/^[0-9a-f]{64}$/), models: z.array(z.string()).default(["*"]) })).default([]),
+    keys: z
+      .array(
+        z.strictObject({
+          id: z.string().min(1),
+          sha256: z.string().regex(/^[0-9a-f]{64}$/),
+          models: z.array(z.string()).default(["*"]),
+        }),
+      )
+      .default([]),
     allowAnonymous: z.boolean().default(false),
     limits: z
       .strictObject({

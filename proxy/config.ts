@@ -1,0 +1,29 @@
+import { readFile } from "node:fs/promises";
+import { type ProxyConfig, proxyConfigSchema } from "../infra/spec/proxy-config.ts";
+
+/** The configuration cannot be used; the message lists every fault with its key. */
+export class ConfigFault extends Error {
+  override readonly name = "ConfigFault";
+}
+
+export async function readConfig(file: string): Promise<ProxyConfig> {
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigFault(`${file}: cannot be read (${error.code}); --config names the proxy's JSON configuration`);
+  });
+  return parseConfig(text, file);
+}
+
+export function parseConfig(text: string, file: string): ProxyConfig {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (error) {
+    throw new ConfigFault(`${file}: not valid JSON (${(error as Error).message})`);
+  }
+  const result = proxyConfigSchema.safeParse(document);
+  if (result.success) return result.data;
+  const faults = result.error.issues.map(
+    (issue) => `${file}: ${issue.path.join(".") || "(top level)"}: ${issue.message}`,
+  );
+  throw new ConfigFault(faults.join("\n"));
+}

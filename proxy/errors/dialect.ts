@@ -1,0 +1,54 @@
+/** Faults as each client's own protocol prints them: as a whole answer, and as the last event of a stream that broke. */
+import type { Fault } from "./fault.ts";
+
+export type Dialect = "responses" | "chat" | "messages";
+
+/** JSON body of an answer that carries nothing but the fault. */
+export function faultBody(fault: Fault, dialect: Dialect): string {
+  if (dialect === "messages") {
+    return JSON.stringify({ type: "error", error: { type: anthropicType(fault.status), message: fault.message } });
+  }
+  return JSON.stringify({ error: openAiError(fault) });
+}
+
+/** Server-sent event that ends a broken stream. Codex ignores `error` events, so Responses clients get `response.failed`. */
+export function failureEvent(fault: Fault, dialect: Dialect, requestId: string): string {
+  switch (dialect) {
+    case "responses": {
+      const response = {
+        id: `resp_${requestId}`,
+        object: "response",
+        status: "failed",
+        output: [],
+        error: { code: fault.code, message: fault.message },
+      };
+      return `event: response.failed\ndata: ${JSON.stringify({ type: "response.failed", response })}\n\n`;
+    }
+    case "messages":
+      return `event: error\ndata: ${faultBody(fault, dialect)}\n\n`;
+    case "chat":
+      return `data: ${faultBody(fault, dialect)}\n\n`;
+  }
+}
+
+function openAiError(fault: Fault) {
+  return { message: fault.message, type: openAiType(fault.status), param: null, code: fault.code };
+}
+
+function openAiType(status: number): string {
+  if (status === 401) return "authentication_error";
+  if (status === 403) return "permission_error";
+  return status < 500 ? "invalid_request_error" : "server_error";
+}
+
+const anthropicTypes: Readonly<Record<number, string>> = {
+  401: "authentication_error",
+  403: "permission_error",
+  404: "not_found_error",
+  413: "request_too_large",
+  503: "overloaded_error",
+};
+
+function anthropicType(status: number): string {
+  return anthropicTypes[status] ?? (status < 500 ? "invalid_request_error" : "api_error");
+}

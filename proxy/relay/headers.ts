@@ -1,0 +1,52 @@
+/** Which header fields travel from one side of the proxy to the other. Every path, both ways, goes through here. */
+
+/** Fields about one connection, not about the message (RFC 9110 section 7.6.1), and what undici or node:http set themselves. */
+const hopByHop: ReadonlySet<string> = new Set([
+  "connection",
+  "http2-settings",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** `host` names the proxy; `expect` has been answered already. */
+const requestOnly: ReadonlySet<string> = new Set(["host", "expect"]);
+
+/** Flat name-value list as `IncomingMessage.rawHeaders` has it; order, case and duplicates stay. */
+export type FlatHeaders = readonly string[];
+
+export function requestHeaders(raw: FlatHeaders, without: ReadonlySet<string>): string[] {
+  return endToEnd(raw, (name) => requestOnly.has(name) || without.has(name));
+}
+
+export function responseHeaders(raw: FlatHeaders): string[] {
+  return endToEnd(raw, () => false);
+}
+
+function endToEnd(raw: FlatHeaders, leaveOut: (name: string) => boolean): string[] {
+  const named = namedInConnection(raw);
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] as string;
+    const lower = name.toLowerCase();
+    if (!hopByHop.has(lower) && !named?.has(lower) && !leaveOut(lower)) kept.push(name, raw[i + 1] as string);
+  }
+  return kept;
+}
+
+/** A sender may declare more fields as hop-by-hop; framing stays ours even when it is named there. */
+function namedInConnection(raw: FlatHeaders): Set<string> | undefined {
+  let named: Set<string> | undefined;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if ((raw[i] as string).toLowerCase() !== "connection") continue;
+    named ??= new Set();
+    for (const token of (raw[i + 1] as string).split(",")) named.add(token.trim().toLowerCase());
+  }
+  named?.delete("content-length");
+  return named;
+}
