@@ -1,9 +1,7 @@
-/** Each process has a socket of its own beside its configuration, and a note in the temporary folder that says where. */
+/** Each process has a socket of its own beside its configuration, for those who share that folder with it. */
 import { randomBytes } from "node:crypto";
-import { chmod, open, readdir, readFile, rm } from "node:fs/promises";
-import http from "node:http";
+import { chmod, readdir, rm } from "node:fs/promises";
 import net from "node:net";
-import os from "node:os";
 import path from "node:path";
 import type { FrontDoor } from "./front-door.ts";
 
@@ -45,35 +43,4 @@ function answers(file: string): Promise<boolean> {
     });
     socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
   });
-}
-
-/** Where `health` finds the socket: private to the container there, one per user elsewhere. */
-export function pointerFile(): string {
-  return path.join(os.tmpdir(), `lmstack-proxy-${process.getuid?.() ?? 0}.health`);
-}
-
-/** A fresh file every time: what somebody else may have put at that name is not followed. */
-export async function writePointer(socket: string): Promise<void> {
-  await rm(pointerFile(), { force: true });
-  const file = await open(pointerFile(), "wx", 0o600);
-  await file.writeFile(socket);
-  await file.close();
-}
-
-/** Asks the process of this container whether it is up. Throws in words when it is not. */
-export async function checkHealth(timeoutMilliseconds = 3_000): Promise<void> {
-  const socketPath = await readFile(pointerFile(), "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw new Error(`no proxy has started here: ${pointerFile()} cannot be read (${error.code})`);
-  });
-  const status = await new Promise<number | undefined>((resolve, reject) => {
-    const request = http.get(
-      { socketPath, path: "/healthz", timeout: timeoutMilliseconds, agent: false },
-      (response) => {
-        response.resume().once("end", () => resolve(response.statusCode));
-      },
-    );
-    request.once("timeout", () => request.destroy(new Error(`no answer within ${timeoutMilliseconds} ms`)));
-    request.once("error", (error) => reject(new Error(`the proxy does not answer on ${socketPath}: ${error.message}`)));
-  });
-  if (status !== 200) throw new Error(`the proxy answered ${status} on ${socketPath}, expected 200`);
 }
