@@ -23,7 +23,7 @@ export async function imageExists(image: string): Promise<boolean> {
 }
 
 /** Names or ids of what carries the label, of one host or of all. */
-export async function labelled(kind: "container" | "volume" | "network", host?: string): Promise<string[]> {
+export async function labelled(kind: "container" | "volume", host?: string): Promise<string[]> {
   const filter = ["--filter", host === undefined ? `label=${label}` : `label=${label}=${host}`];
   const all = kind === "container" ? ["--all"] : [];
   return (await dockerRun([kind, "ls", ...all, "--quiet", ...filter])).split("\n").filter((line) => line !== "");

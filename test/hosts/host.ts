@@ -6,7 +6,7 @@ import type { Flavour } from "./base.ts";
 import { dockerRun, label, labelled } from "./docker.ts";
 import { ensureIdentity, folder } from "./identity.ts";
 import { ensureHostImage, type Stage, user } from "./image.ts";
-import { addressesFor, ensureNetwork } from "./network.ts";
+import { addressesFor, ensureNetwork, removeNetwork } from "./network.ts";
 import type { Progress } from "./progress.ts";
 import { waitUntilReady } from "./ready.ts";
 import { runFlags } from "./run-flags.ts";
@@ -14,7 +14,7 @@ import { runFlags } from "./run-flags.ts";
 export interface HostOptions {
   /** Letters, digits and hyphens; the container is `lmstack-test-<name>`, the host name is `<name>`. */
   readonly name: string;
-  /** Debian 12 with Docker 20.10 (default) or Debian 13 with Docker 26. */
+  /** Debian 12 with Docker 20.10, or Debian 13 with Docker 26. Default: LMSTACK_TEST_FLAVOUR, else bookworm. */
   readonly flavour?: Flavour;
   /** An NVIDIA card, as far as `nvidia-smi` and `--gpus` show one. Default true. */
   readonly gpu?: boolean;
@@ -78,7 +78,7 @@ export interface TestHost extends AsyncDisposable {
  * @throws with the last lines of the host's journal when it does not become ready
  */
 export async function startHost(options: HostOptions): Promise<TestHost> {
-  const { name, flavour = "bookworm", gpu = true, prepared = true, onProgress = () => {} } = options;
+  const { name, flavour = defaultFlavour(), gpu = true, prepared = true, onProgress = () => {} } = options;
   if (!/^[a-z0-9][a-z0-9-]{0,40}$/.test(name))
     throw new Error(`A test host's name is lower-case letters, digits and hyphens, not "${name}"`);
   const stage: Stage = !prepared ? "bare" : (options.docker ?? true) ? "docker" : "plain";
@@ -92,6 +92,8 @@ export async function startHost(options: HostOptions): Promise<TestHost> {
     onProgress(`starting host ${name} (${flavour}${gpu ? ", with a stand-in for an RTX 5090" : ""})`);
     await run({ name, container, image, settings, gpu, publicKey });
   } else {
+    // An earlier run may have ended while it was paused.
+    await execa("docker", ["unpause", container], { reject: false });
     await dockerRun(["start", container]);
   }
   const { hostKey } = await waitUntilReady(container);
@@ -109,6 +111,13 @@ export async function startHost(options: HostOptions): Promise<TestHost> {
   return host({ name, container, address, hostKey, identityFile, knownHostsFile });
 }
 
+/** The long run goes over the same tests with the other flavour. */
+function defaultFlavour(): Flavour {
+  const wanted = process.env.LMSTACK_TEST_FLAVOUR ?? "bookworm";
+  if (wanted === "bookworm" || wanted === "trixie") return wanted;
+  throw new Error(`LMSTACK_TEST_FLAVOUR is "${wanted}"; expected bookworm or trixie`);
+}
+
 /** Removes every test host, or one, with volumes and, when no host is left, their network. Idempotent; images and caches stay. */
 export async function removeHosts(name?: string): Promise<void> {
   const containers = await labelled("container", name);
@@ -116,8 +125,7 @@ export async function removeHosts(name?: string): Promise<void> {
   const volumes = await labelled("volume", name);
   if (volumes.length > 0) await dockerRun(["volume", "rm", "--force", ...volumes]);
   if (name === undefined) {
-    const networks = await labelled("network");
-    if (networks.length > 0) await dockerRun(["network", "rm", ...networks]);
+    await removeNetwork();
   }
   if (name !== undefined) await rm(join(folder, name), { recursive: true, force: true });
 }
@@ -216,12 +224,12 @@ function host(identity: Identity): TestHost {
       if (mode !== undefined) await dockerRun(["exec", container, "chmod", mode, remote]);
     },
     async reboot() {
-      await dockerRun(["restart", "--time", "30", container]);
+      await dockerRun(["restart", "-t", "30", container]);
       await waitUntilReady(container);
     },
     pause: async () => void (await dockerRun(["pause", container])),
     unpause: async () => void (await dockerRun(["unpause", container])),
-    stop: async () => void (await dockerRun(["stop", "--time", "30", container])),
+    stop: async () => void (await dockerRun(["stop", "-t", "30", container])),
     async start() {
       await dockerRun(["start", container]);
       await waitUntilReady(container);

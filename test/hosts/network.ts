@@ -26,6 +26,15 @@ export async function ensureNetwork(): Promise<{ readonly network: string; reado
   return { network, prefix: subnet.slice(0, subnet.lastIndexOf(".") + 1) };
 }
 
+/** Leaves it where another run has just started a host on it. */
+export async function removeNetwork(): Promise<void> {
+  try {
+    await dockerRun(["network", "rm", network]);
+  } catch (error) {
+    if (!/not found|no such network|active endpoints/i.test((error as Error).message)) throw error;
+  }
+}
+
 async function currentSubnet(): Promise<string | null> {
   try {
     return await dockerRun(["network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", network]);

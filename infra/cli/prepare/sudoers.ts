@@ -34,10 +34,16 @@ export function sudoersDropIn(user: string): string {
   ].join("\n");
 }
 
-/** True when `sudo -n -l` of the user lists each of the commands by name; a rule for ALL does not count as the drop-in. */
+/**
+ * True when a `sudo -l` of the user names each of the commands. A rule for ALL does not count: it may go once the box is prepared, the
+ * drop-in stays.
+ */
 export function grantsAll(listing: string): boolean {
-  const flat = listing.replaceAll(/\s+/g, " ");
-  return rootCommands().every((command) =>
-    new RegExp(`NOPASSWD: (?:[^()]*, )?${RegExp.escape(command)}(?:$|,| \\()`).test(flat),
+  const named = new Set(
+    listing
+      .replaceAll(/\s+/g, " ")
+      .split(/,|\([^)]*\)|NOPASSWD:/)
+      .map((entry) => entry.trim()),
   );
+  return rootCommands().every((command) => named.has(command));
 }

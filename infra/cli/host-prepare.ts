@@ -1,0 +1,187 @@
+/** `lmstack host prepare`: brings a bare Debian or Ubuntu box to where `pulumi up` works, and shows each root command before it runs. */
+import { readFile } from "node:fs/promises";
+import { userInfo } from "node:os";
+import { createInterface } from "node:readline/promises";
+import { Command, Option } from "commander";
+import { parse } from "yaml";
+import type { Become } from "../spec/host-documents.ts";
+import { bareFacts, type PrepareFacts, parseFacts, probeScript, type RootBy } from "./prepare/facts.ts";
+import { type PreparePlan, planPrepare, type Wanted } from "./prepare/plan.ts";
+import { quote } from "./prepare/quote.ts";
+import { type Reach, type Remote, reach } from "./prepare/reach.ts";
+import { renderScript } from "./prepare/script.ts";
+import { grantsAll } from "./prepare/sudoers.ts";
+
+export interface PrepareOptions {
+  readonly host?: string;
+  readonly port?: number;
+  readonly user?: string;
+  readonly identity?: string;
+  readonly proxyJump?: string;
+  /** `ssh-ed25519 AAAA…`; pinned when given, else ssh's own known_hosts decides. */
+  readonly hostKey?: string;
+  readonly local?: boolean;
+  /** Takes connection, owner and `become` from `Pulumi.<stack>.yaml`. */
+  readonly stack?: string;
+  /** Owner of LM Studio when that is not the SSH user. */
+  readonly for?: string;
+  readonly become?: Become;
+  readonly models?: string;
+  readonly docker?: boolean;
+  readonly print?: boolean;
+  readonly yes?: boolean;
+}
+
+export function prepareCommand(): Command {
+  return new Command("prepare")
+    .description("bring a bare Debian or Ubuntu box to where `pulumi up` works; shows each root command first")
+    .option("--stack <name>", "take connection and owner from Pulumi.<name>.yaml")
+    .option("--host <address>", "the box")
+    .option("--port <number>", "its SSH port", Number)
+    .option("--user <name>", "SSH user")
+    .option("--identity <file>", "private key for SSH")
+    .option("--proxy-jump <host>", "jump host")
+    .option("--host-key <line>", "the box's public key, to pin it")
+    .option("--local", "prepare this machine")
+    .option("--for <name>", "owner of LM Studio, when that is not the SSH user")
+    .addOption(
+      new Option("--become <how>", "sudo: services of the system; none: services of the user").choices([
+        "sudo",
+        "none",
+      ]),
+    )
+    .option("--models <folder>", "folder for models, made when it is missing")
+    .option("--no-docker", "the proxy will run without a container")
+    .option("--print", "print the script for root and change nothing; without a host, the script for a bare box")
+    .option("--yes", "do not ask before running")
+    .action(async (options: PrepareOptions) => {
+      process.exitCode = await prepare(options);
+    });
+}
+
+/**
+ * Probes, plans, shows, asks, runs, and probes again to see what came of it.
+ * @returns the exit code: 0 when everything required is there or `print` was asked for
+ */
+export async function prepare(given: PrepareOptions, say: (line: string) => void = console.error): Promise<number> {
+  const stack = given.stack === undefined ? {} : await fromStack(given.stack);
+  const options = { ...stack, ...given };
+  const wanted: Wanted = { become: options.become ?? "sudo", docker: given.docker !== false && stack.docker !== false };
+  const models = options.models ?? null;
+  const target = targetOf(options);
+  const user = options.for ?? (target === "local" ? userInfo().username : (target?.user ?? options.user));
+  if (user === undefined) throw new Error("Whom is the box prepared for? Give --user or --for, such as --user gpu");
+
+  if (target === null) {
+    if (!options.print)
+      throw new Error("Which box? Give --host and --user, or --stack, or --local; --print alone needs none");
+    process.stdout.write(renderScript(planPrepare(bareFacts(user, models, true), wanted).steps));
+    return 0;
+  }
+
+  await using box = await reach(target);
+  const look = async () => parseFacts(await box.read(probeScript(user, models)), user, models, grantsAll);
+  const facts = await look();
+  const plan = planPrepare(facts, wanted);
+  for (const line of described(facts, plan)) say(line);
+  if (options.print) {
+    process.stdout.write(renderScript(plan.steps));
+    return 0;
+  }
+  if (plan.steps.every((step) => step.alreadyDone)) {
+    say("Everything is there; nothing to do.");
+    return 0;
+  }
+  if (!options.yes && !(await agreed(box.name))) return 1;
+  await runAsRoot(box, renderScript(plan.steps), facts.rootBy);
+
+  const left = planPrepare(await look(), wanted).steps.filter((step) => !step.alreadyDone);
+  for (const step of left) say(`still missing${step.required ? "" : " (not required)"}: ${step.id}: ${step.why}`);
+  const failed = left.some((step) => step.required);
+  say(
+    failed
+      ? `${box.name} is not ready; look at the output above and run this again`
+      : `${box.name} is ready. Next: pulumi up`,
+  );
+  return failed ? 1 : 0;
+}
+
+/** The plan for people: what is there, and each root command before it runs. */
+export function described(facts: PrepareFacts, plan: PreparePlan): string[] {
+  const lines = [`${facts.host}: ${facts.distro.name}, prepared for ${facts.user.name}`];
+  for (const step of plan.steps) {
+    lines.push(`  [${step.alreadyDone ? "there" : "to do"}] ${step.id}: ${step.why}`);
+    if (!step.alreadyDone) lines.push(...step.command.split("\n").map((line) => `            # ${line}`));
+  }
+  return [...lines, ...plan.notes.map((note) => `  note: ${note}`)];
+}
+
+async function agreed(name: string): Promise<boolean> {
+  if (!process.stdin.isTTY)
+    throw new Error(
+      "Nobody is there to be asked (no terminal). Next: read the commands above and run again with --yes",
+    );
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await prompt.question(`Run these commands as root on ${name}? [y/N] `);
+  prompt.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+async function runAsRoot(box: Reach, script: string, rootBy: RootBy): Promise<void> {
+  const asks = rootBy === "password" || rootBy === "su";
+  if (asks && !process.stdin.isTTY) {
+    throw new Error(
+      `${box.name} asks for a password to become root, and there is no terminal to type it. Next: run in a terminal, or --print and run as root by hand`,
+    );
+  }
+  // A file and not stdin: the terminal stays free for the password, and mktemp's 0600 keeps others from changing what root runs.
+  const file = quote((await box.read('umask 077; file="$(mktemp)"; cat >"$file"; echo "$file"', script)).trim());
+  const commands: Record<RootBy, string> = {
+    root: `sh ${file}`,
+    sudo: `sudo -n sh ${file}`,
+    password: `sudo sh ${file}`,
+    su: `su -c ${quote(`sh ${file}`)}`,
+  };
+  try {
+    const code = await box.show(commands[rootBy], asks);
+    if (code !== 0)
+      throw new Error(
+        `${box.name}: the script for root ended with exit ${code}; what had run stays, and running this again goes on from there`,
+      );
+  } finally {
+    await box.read(`rm -f ${file}`);
+  }
+}
+
+function targetOf(options: PrepareOptions): Remote | "local" | null {
+  if (options.local) return "local";
+  const { host, port = 22, user, proxyJump, hostKey } = options;
+  if (host === undefined) return null;
+  if (user === undefined) throw new Error(`Who logs in to ${host}? Give --user, such as --user gpu`);
+  const identity = options.identity ?? process.env.LMSTACK_SSH_IDENTITY;
+  return {
+    ...{ host, port, user },
+    ...(identity === undefined ? {} : { identity }),
+    ...(proxyJump === undefined ? {} : { proxyJump }),
+    ...(hostKey === undefined ? {} : { hostKey }),
+  };
+}
+
+/** The connection of a stack's file. Read loosely: preparing comes before the rest of the file is right. */
+async function fromStack(stack: string): Promise<PrepareOptions> {
+  const file = `Pulumi.${stack}.yaml`;
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    throw new Error(`${file} cannot be read here. Next: run from the folder that holds it, or give --host and --user`, {
+      cause,
+    });
+  }
+  const spec = parse(text)?.config?.["lmstack:host"];
+  const connection = spec?.connection;
+  if (connection === undefined)
+    throw new Error(`${file} has no lmstack:host.connection; expected {host, user, hostKey} or {local: true}`);
+  const owner = spec.lmstudio?.user;
+  return { ...connection, ...(owner === undefined ? {} : { for: owner }), docker: spec.proxy?.runtime !== "native" };
+}
