@@ -2,7 +2,6 @@
 import { createHash } from "node:crypto";
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { create } from "tar";
 import { run } from "../command.ts";
 import { errno, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
@@ -64,8 +63,17 @@ export async function ensureLocalBase(host: Host, docker: string, node: string, 
     const root = join(folder, "root");
     await layOut(root, files);
     const archive = join(folder, "root.tar");
-    // `portable` leaves owners out: everything belongs to root inside.
-    await create({ cwd: root, file: archive, portable: true }, ["."]);
+    // Everything belongs to root inside, and /tmp keeps its mode: a tmpfs that is mounted there takes it over.
+    const packed = await run(host, "tar", ["--owner=0", "--group=0", "-cf", archive, "-C", root, "."], {
+      timeoutMs: 60_000,
+    });
+    if (packed.code !== 0) {
+      throw new HostFailure(
+        "internal",
+        `tar of the proxy's base failed: ${packed.stderr.trim()}`,
+        "look at the free space on the host",
+      );
+    }
     const imported = await run(host, docker, ["import", archive, reference], { timeoutMs: 120_000 });
     if (imported.code !== 0) {
       throw new HostFailure(
