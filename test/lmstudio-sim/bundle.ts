@@ -51,6 +51,8 @@ export async function bundlePrograms(): Promise<string> {
       platform: "node",
       format: "esm",
       target: "node22",
+      // Native: lies beside the bundle, or is not needed.
+      external: ["node-llama-cpp"],
       logLevel: "warning",
     });
   });

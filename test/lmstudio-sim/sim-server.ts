@@ -1,7 +1,7 @@
 /** The HTTP server alone, in the caller's process: no install, no `lms`, models from a list. For tests of what stands in front of LM Studio. */
 import { Instances } from "./daemon/instances.ts";
 import { defaultSettings, type Settings } from "./daemon/settings.ts";
-import { scriptEngine } from "./engine/script.ts";
+import { engineOf } from "./engine/choose.ts";
 import { startHttpServer } from "./http/server.ts";
 import { type JournalEntry, memoryJournal } from "./journal.ts";
 import { type DownloadedModel, defaultScript, type Script } from "./model.ts";
@@ -69,7 +69,7 @@ export async function startSimServer(options: SimServerOptions = {}): Promise<Si
     }),
     traps: () => traps,
     journal,
-    engineOf: () => scriptEngine,
+    engineOf,
   });
   for (const [index, model] of models.entries()) {
     if (model.loaded === false) continue;
