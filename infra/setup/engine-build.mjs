@@ -27,10 +27,14 @@ async function requireGo() {
     "(https://www.pulumi.com/docs/install), then run the same command again.";
   const go = findOnPath("go");
   if (go === undefined) {
-    throw new SetupError("no `pulumi` on PATH, its installer cannot be reached, and there is no Go to build it with.", next);
+    throw new SetupError(
+      "no `pulumi` on PATH, its installer cannot be reached, and there is no Go to build it with.",
+      next,
+    );
   }
   const { code, output } = await runProgram(go, ["version"], { cwd: sources });
-  if (code !== 0 || !isUsableGo(output)) throw new SetupError(`${go} is too old or broken: ${lastLines(output, 2)}`, next);
+  if (code !== 0 || !isUsableGo(output))
+    throw new SetupError(`${go} is too old or broken: ${lastLines(output, 2)}`, next);
   return go;
 }
 

@@ -6,11 +6,21 @@
 //   <cache>/engine/<hash>/home/ PULUMI_HOME of its own with the two plugins in exactly the versions that the SDKs ask for
 
 import { createHash } from "node:crypto";
-import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { clone } from "./folders.mjs";
-import { SetupError } from "./report.mjs";
 import { lastLines, runProgram } from "./program.mjs";
+import { SetupError } from "./report.mjs";
 
 export const ENGINE_VERSION = "3.259.0";
 const DOCKER_PLUGIN = "resource-docker-v5.2.0";
@@ -54,7 +64,12 @@ export function engineHashes() {
   const isGo = (file) => /(\.go|go\.mod|go\.sum)$/.test(file);
   const go = contentHash(sources, all.filter(isGo), GO_FLAGS, process.platform, process.arch);
   const bundled = ["@pulumi/pulumi", "@grpc/grpc-js", "google-protobuf"].map(installedVersion);
-  const whole = contentHash(sources, all.filter((file) => /\.(ts|sh)$/.test(file)), go, bundled);
+  const whole = contentHash(
+    sources,
+    all.filter((file) => /\.(ts|sh)$/.test(file)),
+    go,
+    bundled,
+  );
   return { go, whole };
 }
 
@@ -70,7 +85,10 @@ async function bundle(entry, outFile) {
   const args = [entry, "--bundle", "--platform=node", "--target=node20", "--format=esm", `--banner:js=${banner}`];
   const { code, output } = await runProgram(esbuild, [...args, `--outfile=${outFile}`, "--log-level=warning"]);
   if (code !== 0) {
-    throw new SetupError(`could not bundle ${relative(clone, entry)}:\n${lastLines(output)}`, "Run `npm ci`, then try again.");
+    throw new SetupError(
+      `could not bundle ${relative(clone, entry)}:\n${lastLines(output)}`,
+      "Run `npm ci`, then try again.",
+    );
   }
 }
 

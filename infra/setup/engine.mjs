@@ -109,7 +109,8 @@ export async function ensureEngine(env = process.env) {
     return officialEnvironment(found.pulumi);
   }
   if (env.LMSTACK_ENGINE === "official") {
-    const what = found === undefined ? "there is no `pulumi` on PATH" : `${found.pulumi} cannot be used: ${found.fault}`;
+    const what =
+      found === undefined ? "there is no `pulumi` on PATH" : `${found.pulumi} cannot be used: ${found.fault}`;
     throw new SetupError(`LMSTACK_ENGINE=official asks for an official engine, but ${what}.`, INSTALL_HELP);
   }
   if (found !== undefined) say(`engine: ${found.pulumi} is passed over: ${found.fault}`);
@@ -128,7 +129,9 @@ export async function ensureEngine(env = process.env) {
   const waiting = (pid) => say(`engine: another set-up (process ${pid}) is making it; waiting for that one`);
   return withLock(join(cache, "engine.lock"), waiting, async () => {
     if (!existsSync(paths.root)) {
-      const pulumi = existsSync(downloaded) ? downloaded : !existsSync(paths.built) && (await downloadOfficial(official));
+      const pulumi = existsSync(downloaded)
+        ? downloaded
+        : !existsSync(paths.built) && (await downloadOfficial(official));
       if (pulumi) return officialEnvironment(pulumi);
       await buildEngine(paths.built);
       await layOut(paths);

@@ -3,8 +3,8 @@
 import { delimiter, join } from "node:path";
 import { ensureEngine } from "./engine.mjs";
 import { clone, cloneNode } from "./folders.mjs";
-import { say, SetupError } from "./report.mjs";
 import { runToEnd } from "./hand-over.mjs";
+import { SetupError, say } from "./report.mjs";
 
 function environment(engine, docker) {
   const folders = [join(clone, "node_modules", ".bin"), engine.pathFolder, process.env.PATH];

@@ -6,17 +6,21 @@
 var OLDEST_NODE = 18;
 if (Number(process.versions.node.split(".")[0]) < OLDEST_NODE) {
   console.error(
-    "lmstack needs Node " + OLDEST_NODE + " or newer to set itself up; this is " + process.version + " (" + process.execPath + ").\n" +
-      "Install a current Node, see https://nodejs.org/en/download, then run the same command again."
+    "lmstack needs Node " +
+      OLDEST_NODE +
+      " or newer to set itself up; this is " +
+      process.version +
+      " (" +
+      process.execPath +
+      ").\n" +
+      "Install a current Node, see https://nodejs.org/en/download, then run the same command again.",
   );
   process.exit(1);
 }
 import("./main.mjs").then(
-  function (setup) {
-    return setup.main(process.argv.slice(2));
-  },
-  function (error) {
+  (setup) => setup.main(process.argv.slice(2)),
+  (error) => {
     console.error(error);
     process.exit(1);
-  }
+  },
 );

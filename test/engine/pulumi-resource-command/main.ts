@@ -46,14 +46,16 @@ interface Step {
   readonly previous: Streams;
   /** Seconds; 0 is no limit. */
   readonly timeout: number;
+  /** Aborted when the call ends from outside, which is what a killed engine looks like. */
+  readonly call: AbortSignal;
 }
 
-async function run({ urn, command, inputs, previous, timeout }: Step): Promise<Streams> {
+async function run({ urn, command, inputs, previous, timeout, call }: Step): Promise<Streams> {
   if (command === undefined) return previous;
   if (!urn.includes(`$${COMMAND}::`) && !urn.includes(`::${COMMAND}::`)) {
     throw new Error(`${urn}: this stand-in knows ${COMMAND} only; use the official command plugin`);
   }
-  const limits = timeout > 0 ? [cancelled.signal, AbortSignal.timeout(timeout * 1000)] : [cancelled.signal];
+  const limits = [cancelled.signal, call, ...(timeout > 0 ? [AbortSignal.timeout(timeout * 1000)] : [])];
   running++;
   try {
     const signal = AbortSignal.any(limits);
@@ -63,10 +65,10 @@ async function run({ urn, command, inputs, previous, timeout }: Step): Promise<S
   }
 }
 
-async function create(request: Provider.CreateRequest): Promise<Provider.CreateResponse> {
+async function create(request: Provider.CreateRequest, call: AbortSignal): Promise<Provider.CreateResponse> {
   const inputs = fromWire(request.getProperties());
   const urn = request.getUrn();
-  const step = { urn, inputs, previous: { stdout: "", stderr: "" }, timeout: request.getTimeout() };
+  const step = { urn, inputs, previous: { stdout: "", stderr: "" }, timeout: request.getTimeout(), call };
   const state = request.getPreview()
     ? previewOfCreate(inputs)
     : newState(inputs, await run({ ...step, command: readInputs(inputs).create }));
@@ -74,11 +76,11 @@ async function create(request: Provider.CreateRequest): Promise<Provider.CreateR
   return new messages.CreateResponse().setId(name + randomBytes(4).toString("hex")).setProperties(toWire(state));
 }
 
-async function update(request: Provider.UpdateRequest): Promise<Provider.UpdateResponse> {
+async function update(request: Provider.UpdateRequest, call: AbortSignal): Promise<Provider.UpdateResponse> {
   const state = fromWire(request.getOlds());
   const inputs = fromWire(request.getNews());
   const texts = readInputs(inputs);
-  const step = { urn: request.getUrn(), inputs, previous: previousStreams(state), timeout: request.getTimeout() };
+  const step = { urn: request.getUrn(), inputs, previous: previousStreams(state), timeout: request.getTimeout(), call };
   const next = request.getPreview()
     ? previewOfUpdate(state, inputs)
     : newState(inputs, await run({ ...step, command: texts.update ?? texts.create }));
@@ -86,13 +88,14 @@ async function update(request: Provider.UpdateRequest): Promise<Provider.UpdateR
 }
 
 /** Everything that a delete needs comes from the state: its text, its stdin, its folder, as they were at the last success. */
-async function remove(request: Provider.DeleteRequest): Promise<InstanceType<typeof empty.Empty>> {
+async function remove(request: Provider.DeleteRequest, call: AbortSignal): Promise<InstanceType<typeof empty.Empty>> {
   const state = fromWire(request.getProperties());
   const step = {
     urn: request.getUrn(),
     inputs: state,
     previous: previousStreams(state),
     timeout: request.getTimeout(),
+    call,
   };
   await run({ ...step, command: readInputs(state).delete });
   return new empty.Empty();
@@ -134,10 +137,12 @@ function read(request: Provider.ReadRequest): Provider.ReadResponse {
 }
 
 /** One call of the protocol: the answer or the failure of `act`, whether it comes now or later. */
-function answer<Request, Response>(act: (request: Request) => Response | Promise<Response>) {
+function answer<Request, Response>(act: (request: Request, call: AbortSignal) => Response | Promise<Response>) {
   return (call: ServerUnaryCall<Request, Response>, reply: sendUnaryData<Response>): void => {
+    const ended = new AbortController();
+    call.once("cancelled", () => ended.abort());
     Promise.resolve()
-      .then(() => act(call.request))
+      .then(() => act(call.request, ended.signal))
       .then(
         (response) => reply(null, response),
         (error) => reply(failure(error)),

@@ -1,11 +1,14 @@
 // Runs one command and captures what it prints.
 
+import { isUtf8 } from "node:buffer";
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import type { CommandInputs } from "./inputs.ts";
 import { LogLines } from "./log-lines.ts";
 import type { Streams } from "./outputs.ts";
 import { exitWords, failureText, startWords } from "./words.ts";
+
+const NOT_TEXT = "grpc: error while marshaling: string field contains invalid UTF-8";
 
 export interface RunOptions {
   readonly command: string;
@@ -83,9 +86,11 @@ export function runCommand({ command, inputs, previous, log, signal }: RunOption
     // "close", not "exit": whoever still holds the streams is waited for, the command's own background children included.
     child.once("close", (code, killedBy) => {
       signal.removeEventListener("abort", kill);
-      if (unloggable !== undefined) return reject(fail(unloggable.message));
+      if (unloggable !== undefined) return reject(new Error(failureText(unloggable.message, command, "")));
       lines.end();
       if (code !== 0) return reject(fail(exitWords(code, killedBy)));
+      // Protocol buffers carry text only: the command has done its work, and yet the step fails.
+      if (![stdout, stderr].every((chunks) => isUtf8(Buffer.concat(chunks)))) return reject(new Error(NOT_TEXT));
       resolve({ stdout: withoutLastNewline(stdout), stderr: withoutLastNewline(stderr) });
     });
   });

@@ -20,7 +20,7 @@ function isSecret(value: Value): value is { readonly [key: string]: Value } {
 
 /** The same value without its secrecy, at every depth: what a command is started with, never what is sent back. */
 export function reveal(value: Value): Value {
-  if (isSecret(value)) return reveal(value["value"] ?? null);
+  if (isSecret(value)) return reveal(value.value ?? null);
   if (Array.isArray(value)) return value.map(reveal);
   if (isMap(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, reveal(item)]));
   return value;
