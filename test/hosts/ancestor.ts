@@ -30,6 +30,10 @@ export const ancestorFiles = {
 
 const script = `
 set -eu
+# The proxy's program comes on stdin: taken before anything else can read it.
+program="$(mktemp)"
+cat >"$program"
+exec </dev/null
 lms="$HOME/.lmstudio/bin/lms"
 unpacked="$(mktemp -d)"
 tar -xzf "$TARBALL" -C "$unpacked"
@@ -44,9 +48,9 @@ mkdir -p "$HOME/.lmstudio/.internal/temp"
 "$lms" import -y --user-repo "local/$REPO" -l "$GGUF"
 "$lms" load --exact "local/$REPO/$(basename "$GGUF")" --identifier "$IDENTIFIER" --gpu max --context-length "$CONTEXT" --parallel "$PARALLEL" -y
 "$lms" server start --bind 127.0.0.1 --port "$BACKEND_PORT"
-cat >"$HOME/$PROGRAM"
-chmod +x "$HOME/$PROGRAM"
-nohup python3 "$HOME/$PROGRAM" 0.0.0.0 "$PORT" "$BACKEND_PORT" >"$HOME/$LOG" 2>&1 </dev/null &
+install -m 0755 "$program" "$HOME/$PROGRAM"
+rm -f "$program"
+nohup python3 "$HOME/$PROGRAM" 0.0.0.0 "$PORT" "$BACKEND_PORT" >"$HOME/$LOG" 2>&1 &
 echo $! >"$HOME/$PID"
 curl --silent --fail --output /dev/null --retry 40 --retry-delay 1 --retry-connrefused --max-time 60 "http://127.0.0.1:$PORT/v1/models"
 `;
