@@ -1,0 +1,57 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { applyEdits, changeMembers } from "../../../../proxy/splice/edit.ts";
+import { scanDocument } from "../../../../proxy/splice/scan.ts";
+import { objectText, valueText } from "../json-text.ts";
+
+const changed = (text: string, changes: ReadonlyMap<string, string | undefined>) => {
+  const bytes = Buffer.from(text);
+  const chunks = applyEdits(bytes, changeMembers(scanDocument(bytes), changes));
+  return { text: Buffer.concat(chunks).toString(), chunks, bytes };
+};
+
+describe("changing members", () => {
+  const changes = fc
+    .uniqueArray(fc.tuple(fc.constantFrom("a", "b", "c", "d"), fc.option(valueText, { nil: undefined })), {
+      selector: ([key]) => key,
+    })
+    .map((entries) => new Map(entries));
+
+  it("parses to the object with exactly those members set and removed", () => {
+    fc.assert(
+      fc.property(objectText({ a: valueText, b: valueText, c: valueText }), changes, (text, wanted) => {
+        const expected = JSON.parse(text) as Record<string, unknown>;
+        for (const [key, value] of wanted) {
+          if (value === undefined) delete expected[key];
+          else expected[key] = JSON.parse(value);
+        }
+        expect(JSON.parse(changed(text, wanted).text)).toEqual(expected);
+      }),
+    );
+  });
+
+  it("keeps every byte of the other members, in order, and copies none of them", () => {
+    fc.assert(
+      fc.property(objectText({ a: valueText }), valueText, (text, value) => {
+        const { chunks, bytes } = changed(text, new Map([["a", value]]));
+        const kept = chunks.filter((chunk) => chunk.buffer === bytes.buffer && chunk.byteOffset >= bytes.byteOffset);
+        const views = kept.filter((chunk) => chunk.byteOffset + chunk.length <= bytes.byteOffset + bytes.length);
+        const member = scanDocument(bytes).members.findLast(({ key }) => key === "a");
+        const untouched = bytes.length - (member === undefined ? 0 : member.value.end - member.value.start);
+        expect(views.reduce((sum, chunk) => sum + chunk.length, 0)).toBeGreaterThanOrEqual(untouched);
+      }),
+    );
+  });
+
+  it("removes every duplicate, so that no earlier one comes to light", () => {
+    expect(changed('{"a":1,"b":2,"a":3}', new Map([["a", undefined]])).text).toBe('{"b":2}');
+  });
+
+  it("refuses edits that overlap", () => {
+    const edits = [
+      { start: 0, end: 4, text: "" },
+      { start: 2, end: 6, text: "" },
+    ];
+    expect(() => applyEdits(Buffer.from("0123456789"), edits)).toThrow(RangeError);
+  });
+});
