@@ -69,8 +69,7 @@ export async function buildEngine(folder) {
   say("building the Pulumi engine with Go: 5 to 6 minutes the first time on two cores, kept for all later runs");
 
   const total = await fetchModules(go, env, started);
-  const staging = `${folder}.${process.pid}.new`;
-  rmSync(staging, { recursive: true, force: true });
+  const staging = `${folder}.new`;
   mkdirSync(staging, { recursive: true });
   let built = 0;
   const build = runProgram(go, ["build", "-v", ...GO_FLAGS, "-o", `${staging}/`, ...PACKAGES], {

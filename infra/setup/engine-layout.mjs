@@ -6,17 +6,7 @@
 //   <cache>/engine/<hash>/home/ PULUMI_HOME of its own with the two plugins in exactly the versions that the SDKs ask for
 
 import { createHash } from "node:crypto";
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { chmodSync, copyFileSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { clone } from "./folders.mjs";
 import { lastLines, runProgram } from "./program.mjs";
@@ -111,8 +101,7 @@ function place(from, to) {
 
 /** Puts the engine together beside its final place and renames it there: whoever sees it, sees it whole. */
 export async function layOut(paths) {
-  const staging = `${paths.root}.${process.pid}.new`;
-  rmSync(staging, { recursive: true, force: true });
+  const staging = `${paths.root}.new`;
   place(join(paths.built, "pulumi"), join(staging, "bin", "pulumi"));
   place(
     join(paths.built, "pulumi-resource-docker"),
@@ -120,6 +109,5 @@ export async function layOut(paths) {
   );
   await installPlugin(join(staging, "bin"), "pulumi-language-nodejs");
   await installPlugin(join(staging, "home", "plugins", COMMAND_PLUGIN), "pulumi-resource-command");
-  if (existsSync(paths.root)) rmSync(staging, { recursive: true, force: true });
-  else renameSync(staging, paths.root);
+  renameSync(staging, paths.root);
 }

@@ -1,6 +1,6 @@
 // Which Pulumi engine is used: the user's own, an official download, or one built here where nothing can be downloaded.
 
-import { existsSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { buildEngine } from "./engine-build.mjs";
 import { ENGINE_VERSION, engineHashes, enginePaths, layOut } from "./engine-layout.mjs";
@@ -72,7 +72,7 @@ async function downloadOfficial(root) {
   }
   if (!script.startsWith("#!")) return undefined; // a captive portal answers too
   say(`engine: downloading Pulumi ${ENGINE_VERSION} with its official installer`);
-  const staging = `${root}.${process.pid}.new`;
+  const staging = `${root}.new`;
   const args = ["-c", script, "install.sh", "--version", ENGINE_VERSION, "--install-root", staging, "--no-edit-path"];
   const { code, output } = await runProgram("sh", args);
   const pulumi = join(staging, "bin", "pulumi");
@@ -81,19 +81,16 @@ async function downloadOfficial(root) {
     say(`engine: the official installer failed (${lastLines(output, 2)})`);
     return undefined;
   }
-  const { renameSync } = await import("node:fs");
   renameSync(staging, root);
   return join(root, "bin", "pulumi");
 }
 
-/** Engines of other contents, by the same user, that nobody has come back to would pile up at 200 MB each. */
-function forgetOthers(cache, keep) {
+/** Only the holder of the lock builds, so whatever half-built thing lies here was left by one that was killed. */
+function removeLeftovers(cache) {
   const folder = join(cache, "engine");
-  for (const name of readdirSync(folder)) {
-    if (/\.new$/.test(name) && !keep.some((path) => path.endsWith(name))) {
-      const pid = Number(/\.(\d+)\.new$/.exec(name)?.[1]);
-      if (pid && !existsSync(`/proc/${pid}`)) rmSync(join(folder, name), { recursive: true, force: true });
-    }
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder).filter((name) => name.endsWith(".new"))) {
+    rmSync(join(folder, name), { recursive: true, force: true });
   }
 }
 
@@ -128,6 +125,7 @@ export async function ensureEngine(env = process.env) {
   }
   const waiting = (pid) => say(`engine: another set-up (process ${pid}) is making it; waiting for that one`);
   return withLock(join(cache, "engine.lock"), waiting, async () => {
+    removeLeftovers(cache);
     if (!existsSync(paths.root)) {
       const pulumi = existsSync(downloaded)
         ? downloaded
@@ -135,7 +133,6 @@ export async function ensureEngine(env = process.env) {
       if (pulumi) return officialEnvironment(pulumi);
       await buildEngine(paths.built);
       await layOut(paths);
-      forgetOthers(cache, [paths.root, paths.built]);
       say(`engine: Pulumi ${ENGINE_VERSION} is ready (${paths.root})`);
     }
     return builtEnvironment(paths);
