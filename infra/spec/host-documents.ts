@@ -28,11 +28,11 @@ export interface LmstudioDocument extends Envelope {
   readonly engine?: { readonly name: string; readonly version: string };
   /** Loopback port of LM Studio's own HTTP server. */
   readonly backendPort: number;
+  /** Absolute folders that must be mounted before the supervisor starts (where models lie). */
+  readonly mounts?: readonly string[];
 }
 
-export type ModelSourceDocument =
-  | { readonly path: string }
-  | { readonly url: string };
+export type ModelSourceDocument = { readonly path: string } | { readonly url: string };
 
 /** Desired state of one model file (fetch + verify) and, in `ModelDocument`, of its loaded instance. */
 export interface ModelFileDocument extends Envelope {
@@ -111,7 +111,12 @@ export interface Observed {
     /** `address` is the listen address that the kernel reports, null when nothing listens. */
     readonly server: { readonly greeting: boolean; readonly port: number | null; readonly address: string | null };
     /** The service that supervises: content drift is judged by digest, both null when no service exists. */
-    readonly service: { readonly active: boolean; readonly enabled: boolean; readonly sha256: string | null; readonly expectedSha256: string | null };
+    readonly service: {
+      readonly active: boolean;
+      readonly enabled: boolean;
+      readonly sha256: string | null;
+      readonly expectedSha256: string | null;
+    };
     /** Names of settings whose value differs from what lmstack wrote: `file:key`. */
     readonly settingsDrift: readonly string[];
     readonly engine: { readonly name: string; readonly version: string } | null;
@@ -138,7 +143,11 @@ export interface ObservedModel {
   /** The file in LM Studio's models folder (or what the link points to) exists. */
   readonly imported: boolean;
   readonly verified: boolean;
-  readonly instances: readonly { readonly identifier: string; readonly contextLength: number | null; readonly parallel: number | null }[];
+  readonly instances: readonly {
+    readonly identifier: string;
+    readonly contextLength: number | null;
+    readonly parallel: number | null;
+  }[];
 }
 
 export interface ObservedContainer {
@@ -183,6 +192,7 @@ export type ErrorCode =
   | "internal"
   | "load_failed"
   | "port_in_use"
+  | "prerequisite_missing"
   | "privilege_missing"
   | "proof_failed"
   | "server_failed"

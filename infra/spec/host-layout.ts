@@ -15,6 +15,12 @@ export const hostLayout = {
   run: ".lmstack/run",
   logs: ".lmstack/logs",
   downloads: ".lmstack/downloads",
+  /** Checksums already computed, keyed by path, size, mtime and inode. */
+  verified: ".lmstack/verified",
+  /** What lmstack installed, wrote and imported, so that removal takes exactly that. */
+  state: ".lmstack/state",
+  /** What was there before lmstack: LM Studio set up by a person or by the ancestor's script. */
+  adopted: ".lmstack/adopted.json",
   /** Bind-mounted into the proxy's container at `/run/lmstack`: `proxy.json`, admin sockets. */
   proxy: ".lmstack/proxy",
   lmstudio: ".lmstudio",
@@ -24,10 +30,18 @@ export const hostLayout = {
 export const services = { supervisor: "lmstack-supervisor", proxy: "lmstack-proxy" } as const;
 
 /** Labels on everything that lmstack makes in Docker. */
-export const dockerLabels = { stack: "dev.lmstack.stack", token: "dev.lmstack.token", role: "dev.lmstack.role" } as const;
+export const dockerLabels = {
+  stack: "dev.lmstack.stack",
+  token: "dev.lmstack.token",
+  role: "dev.lmstack.role",
+} as const;
 
 export const sysctlFile = "/etc/sysctl.d/60-lmstack.conf";
 export const systemdUnitFolder = "/etc/systemd/system";
 
 /** Inside the proxy's container. */
-export const containerLayout = { shared: "/run/lmstack", program: "/app/proxy.mjs", node: "/usr/local/bin/node" } as const;
+export const containerLayout = {
+  shared: "/run/lmstack",
+  program: "/app/proxy.mjs",
+  node: "/usr/local/bin/node",
+} as const;

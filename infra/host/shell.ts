@@ -1,0 +1,17 @@
+/** Shell text for the host; pure. */
+import { type HostSpec, isRemote } from "../spec/host-spec.ts";
+
+export const shellWord = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Who LM Studio belongs to when that is not the user who connects: then everything runs through sudo as that user. */
+export function otherOwner({ connection, lmstudio }: HostSpec): string | undefined {
+  const login = isRemote(connection) ? connection.user : undefined;
+  return lmstudio.user === login ? undefined : lmstudio.user;
+}
+
+/** Runs a POSIX script as the owner, whatever the login shell is. */
+export function asOwner(spec: HostSpec, script: string): string {
+  const owner = otherOwner(spec);
+  const shell = `sh -c ${shellWord(script)}`;
+  return owner === undefined ? shell : `sudo -n -u ${owner} -H -- ${shell}`;
+}

@@ -1,0 +1,110 @@
+/** One stack, one host: what `pulumi up` makes, in its order. */
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { codexArtifacts } from "./codex/artifacts.ts";
+import { writeArtifacts } from "./codex/write.ts";
+import { hostProof, hostRuntime, type Target } from "./host/call.ts";
+import { lastKnown } from "./host/last-known.ts";
+import { driftLines, surveyHost } from "./host/survey.ts";
+import { LmStudio } from "./lmstudio/component.ts";
+import { Models } from "./model/component.ts";
+import { ModelFiles } from "./model/file.ts";
+import { NoThinkProxy } from "./proxy/component.ts";
+import type { ProofResult } from "./proxy/endpoint-proof.ts";
+import { keysFingerprint, readKeys } from "./proxy/keys.ts";
+import { Faults } from "./spec/faults.ts";
+import { baseUrl } from "./spec/host-spec.ts";
+import { parseHostSpec } from "./spec/parse.ts";
+import { shortHash, stableJson } from "./spec/stable-json.ts";
+
+/** @throws pulumi.RunError, which prints without a stack, for what a person has to put right. */
+export async function deploy(): Promise<pulumi.Inputs> {
+  try {
+    return await program();
+  } catch (error) {
+    throw error instanceof Faults ? new pulumi.RunError(error.message) : error;
+  }
+}
+
+async function program(): Promise<pulumi.Inputs> {
+  const stack = pulumi.getStack();
+  const spec = parseHostSpec(new pulumi.Config("lmstack").getObject("host"));
+  const { keys, faults } = readKeys(spec, secretLookup);
+  if (faults.length > 0) throw new Faults("secrets are missing, nothing was touched:", faults);
+
+  const survey = await surveyHost(spec, stack, keysFingerprint(keys, stack), lastKnown);
+  for (const line of driftLines(survey.judgements)) pulumi.log.warn(line);
+  const target: Target = { spec, stack, survey };
+  const { documents } = survey;
+
+  const runtime = hostRuntime(target, survey.runtime);
+  const files = new ModelFiles("model-files", target, [runtime]);
+  const lmstudio = new LmStudio("lmstudio", target, files.verified);
+  const models = new Models("models", target, [lmstudio.converged]);
+  const proxy = new NoThinkProxy("proxy", target, keys, models.loaded);
+
+  const asked = spec.models.map(({ id, thinking }) => ({ id, thinking }));
+  const { stack: owner, become } = documents.lmstudio;
+  const proof = hostProof(
+    target,
+    { stack: owner, become, models: asked, port: spec.proxy.port },
+    { dependsOn: proxy.serving },
+  );
+  const seen = operatorProof(
+    baseUrl(spec),
+    asked,
+    keys[0]?.value,
+    survey.judgements.proof.token.split(".", 1)[0] as string,
+    proof,
+  );
+
+  const artifacts = codexArtifacts(spec, keys[0]?.value);
+  const written = seen.stdout.apply(() => (pulumi.runtime.isDryRun() ? [] : writeArtifacts(artifacts, stack)));
+  const tokens = Object.fromEntries(Object.entries(survey.judgements).map(([name, { token }]) => [name, token]));
+  return {
+    endpoint: baseUrl(spec),
+    models: asked.map(({ id }) => id),
+    proof: seen.stdout.apply((line) => (JSON.parse(line) as ProofResult).words),
+    codex: Object.fromEntries(
+      artifacts.map(({ name, content, mode, secret }) => [
+        name,
+        { mode, content: secret ? pulumi.secret(content) : content },
+      ]),
+    ),
+    codexFiles: written,
+    versions: { lmstudio: spec.lmstudio.version, runtime: survey.runtime.hash, node: survey.runtime.node },
+    // For a preview while the host is away.
+    known: { ...survey.known, tokens },
+  };
+}
+
+/** The raw configuration, because keys become part of documents here; whatever leaves the program is marked secret again. */
+function secretLookup(name: string): { value: string; secret: boolean } | undefined {
+  const key = `lmstack:${name}`;
+  const value = pulumi.runtime.getConfig(key);
+  // As the engine tells the SDK, which does not pass it on.
+  const secrets = JSON.parse(process.env.PULUMI_CONFIG_SECRET_KEYS ?? "[]") as string[];
+  return value === undefined ? undefined : { value, secret: secrets.includes(key) };
+}
+
+/** Asked from here through the address that clients use, whenever what is served has changed. */
+function operatorProof(
+  address: string,
+  models: readonly { id: string; thinking: string }[],
+  key: string | undefined,
+  served: string,
+  after: pulumi.Resource,
+): command.local.Command {
+  return new command.local.Command(
+    "proof-from-here",
+    {
+      create: "../node_modules/.bin/node proxy/endpoint-proof.ts",
+      stdin: pulumi.secret(
+        stableJson({ baseUrl: address, models, served: shortHash(served), ...(key === undefined ? {} : { key }) }),
+      ),
+      logging: command.local.Logging.Stderr,
+      addPreviousOutputInEnv: false,
+    },
+    { dependsOn: after },
+  );
+}

@@ -1,0 +1,137 @@
+/**
+ * What a host is, as a user writes it under `lmstack:host`. Forms and defaults only: what spans several keys is in `rules.ts`.
+ * Nothing here may hold a secret: keys are named, their values are Pulumi secrets `lmstack:secret.NAME`.
+ */
+import { z } from "zod";
+
+const port = z.int().min(1).max(65535);
+const hex = (digits: number) =>
+  z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `${digits} hexadecimal digits in lower case`);
+const become = z.enum(["sudo", "none"]).describe("sudo = `sudo -n` for services; none = only what the user may do");
+const userName = z.string().regex(/^[a-z_][a-z0-9_.-]{0,31}$/i, "a user name of the host");
+/** Ends up in file names, resource names and shell words, so the set is narrow. */
+export const identifier = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/,
+    "letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 128",
+  );
+
+const local = z.strictObject({
+  local: z.literal(true).describe("This machine itself, without SSH"),
+  become: become.default("none"),
+});
+const remote = z.strictObject({
+  local: z.literal(false).optional(),
+  host: z.string().regex(/^[A-Za-z0-9_[:][A-Za-z0-9_.:[\]%-]*$/, "a host name or an address"),
+  port: port.default(22),
+  user: userName,
+  hostKey: z
+    .string()
+    .regex(
+      /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]{40,}={0,3}( .*)?$/,
+      "a public key line such as 'ssh-ed25519 AAAA…'",
+    )
+    .describe("The host's public key; ssh-keyscan prints it"),
+  become: become.default("sudo"),
+  proxyJump: z
+    .string()
+    .regex(/^[A-Za-z0-9_[][A-Za-z0-9_.:@[\]%,-]*$/, "[user@]host[:port], several separated by commas")
+    .optional()
+    .describe("Jump host, as your own ~/.ssh/config knows it"),
+});
+
+const source = z
+  .strictObject({
+    path: z.string().min(1).optional().describe("Absolute path on the host"),
+    url: z.url({ protocol: /^https?$/, error: "an address with http or https" }).optional(),
+    hf: z.string().min(1).optional().describe("owner/repo/file@revision"),
+  })
+  .describe("Exactly one of path, url, hf");
+
+const model = z.strictObject({
+  id: identifier.describe("The name that clients use"),
+  source,
+  sha256: hex(64).optional().describe("Needed for url and hf"),
+  import: z.enum(["symlink", "hard-link", "copy", "move"]).default("symlink"),
+  publisher: identifier.default("local"),
+  repo: identifier.optional().describe("Defaults to the file's name"),
+  load: z
+    .strictObject({
+      gpu: z
+        .union([z.literal("max"), z.literal("off"), z.number().min(0).max(1)], "max, off, or a share from 0 to 1")
+        .default("max"),
+      contextLength: z.int().min(256).max(16_777_216).default(200_000),
+      parallel: z.int().min(1).max(256).default(2),
+    })
+    .prefault({}),
+  thinking: z.enum(["off", "on", "client"]).default("off"),
+});
+
+const lmstudio = z.strictObject({
+  user: userName.optional().describe("Owner of LM Studio; defaults to the SSH user"),
+  version: z
+    .string()
+    .regex(/^\d+\.\d+\.\d+-\d+$/, "a release such as 0.0.25-1")
+    .default("0.0.25-1"),
+  sha512: hex(128).optional().describe("Digest of the release's archive"),
+  url: z
+    .url({ protocol: /^(https?|file)$/, error: "an address with https, http or file" })
+    .optional()
+    .describe("Where the host takes the archive from instead"),
+  engine: z
+    .strictObject({ name: z.string().min(1), version: z.string().regex(/^\d+(\.\d+)+$/, "a version such as 2.25.2") })
+    .optional(),
+  backendPort: port.default(8081).describe("LM Studio's own port, on loopback only"),
+});
+
+const proxy = z.strictObject({
+  bind: z.string().min(1).default("0.0.0.0"),
+  port: port.default(8080),
+  runtime: z.enum(["docker", "native"]).optional().describe("docker on Linux, native on a Mac"),
+  image: z
+    .string()
+    .regex(/^[a-z0-9.\-_/:]+@sha256:[0-9a-f]{64}$/, "repository@sha256:… with 64 hexadecimal digits")
+    .optional()
+    .describe("Taken from a registry by digest instead of being built on the host"),
+  keys: z.array(identifier).default([]).describe("Names; values are secrets lmstack:secret.NAME"),
+  allowAnonymous: z.boolean().default(false),
+});
+
+const codex = z.strictObject({
+  provider: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+$/, "letters, digits, '_' and '-'")
+    .default("lms"),
+  baseUrl: z.string().optional().describe("Where clients reach the proxy, ending in /v1"),
+});
+
+export const sections = {
+  platform: z.enum(["linux-cuda", "linux-cpu", "macos-metal"]),
+  connection: z.discriminatedUnion("local", [remote, local]),
+  lmstudio: lmstudio.prefault({}),
+  models: z.array(model).min(1),
+  proxy: proxy.prefault({}),
+  codex: codex.prefault({}),
+};
+
+export const modelSchema = model;
+export const hostSpecSchema = z.strictObject(sections);
+
+export type HostSpec = z.output<typeof hostSpecSchema>;
+export type Connection = HostSpec["connection"];
+export type RemoteConnection = Extract<Connection, { host: string }>;
+export type ModelSpec = HostSpec["models"][number];
+
+export const isRemote = (connection: Connection): connection is RemoteConnection => "host" in connection;
+
+/** Docker wherever Linux is, unless the spec says otherwise. */
+export const proxyRuntime = (spec: HostSpec): "docker" | "native" =>
+  spec.proxy.runtime ?? (spec.platform === "macos-metal" ? "native" : "docker");
+
+/** Where clients reach the proxy. */
+export function baseUrl(spec: HostSpec): string {
+  if (spec.codex.baseUrl !== undefined) return spec.codex.baseUrl;
+  const host = isRemote(spec.connection) ? spec.connection.host : "127.0.0.1";
+  return `http://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${spec.proxy.port}/v1`;
+}
