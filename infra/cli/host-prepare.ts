@@ -63,7 +63,11 @@ export function prepareCommand(): Command {
  * Probes, plans, shows, asks, runs, and probes again to see what came of it.
  * @returns the exit code: 0 when everything required is there or `print` was asked for
  */
-export async function prepare(given: PrepareOptions, say: (line: string) => void = console.error): Promise<number> {
+export async function prepare(
+  given: PrepareOptions,
+  say: (line: string) => void = console.error,
+  print: (script: string) => void = (script) => process.stdout.write(script),
+): Promise<number> {
   const stack = given.stack === undefined ? {} : await fromStack(given.stack);
   const options = { ...stack, ...given };
   const wanted: Wanted = { become: options.become ?? "sudo", docker: given.docker !== false && stack.docker !== false };
@@ -75,7 +79,7 @@ export async function prepare(given: PrepareOptions, say: (line: string) => void
   if (target === null) {
     if (!options.print)
       throw new Error("Which box? Give --host and --user, or --stack, or --local; --print alone needs none");
-    process.stdout.write(renderScript(planPrepare(bareFacts(user, models, true), wanted).steps));
+    print(renderScript(planPrepare(bareFacts(user, models, true), wanted).steps));
     return 0;
   }
 
@@ -85,7 +89,7 @@ export async function prepare(given: PrepareOptions, say: (line: string) => void
   const plan = planPrepare(facts, wanted);
   for (const line of described(facts, plan)) say(line);
   if (options.print) {
-    process.stdout.write(renderScript(plan.steps));
+    print(renderScript(plan.steps));
     return 0;
   }
   if (plan.steps.every((step) => step.alreadyDone)) {

@@ -5,6 +5,8 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { prepare } from "../../infra/cli/host-prepare.ts";
 import { rootCommands } from "../../infra/cli/prepare/sudoers.ts";
+import { type Box, startBox, thinker } from "../e2e/box.ts";
+import { ancestorFiles, prepareAsAncestor } from "./ancestor.ts";
 import { removeHosts, startHost, type TestHost } from "./host.ts";
 import { folder } from "./identity.ts";
 import { putTinyImage, tinyImage } from "./tiny-image.ts";
@@ -125,18 +127,29 @@ describe("a prepared host", { timeout: 120_000 }, () => {
 describe("a bare host", { timeout: 400_000 }, () => {
   let host: TestHost;
   const said: string[] = [];
+  const printed: string[] = [];
   const prepareIt = (options: object = {}) => {
     said.length = 0;
     const { address, port, user, identityFile: identity, hostKey } = host;
+    const asked = { host: address, port, user, identity, hostKey, yes: true, models: "/models/gguf", ...options };
     return prepare(
-      { host: address, port, user, identity, hostKey, yes: true, models: "/models/gguf", ...options },
+      asked,
       (line) => said.push(line),
+      (script) => printed.push(script),
     );
   };
   beforeAll(async () => {
     host = await startHost({ name: `${run}-bare`, prepared: false, onProgress: console.error });
   }, 600_000);
   afterAll(() => host?.remove());
+
+  it("is not touched by --print, which prints the very script that would run", async () => {
+    expect(await prepareIt({ print: true })).toBe(0);
+    expect(printed.join()).toMatch(/^#!\/bin\/sh\n[\s\S]*docker\.io[\s\S]*visudo/);
+    expect(
+      (await host.ssh("command -v docker; ls /etc/sudoers.d/lmstack /models/gguf", { reject: false })).stdout,
+    ).toBe("");
+  });
 
   it("is brought by `host prepare` to where Docker and the drop-in work, with each root command shown", async () => {
     expect((await host.ssh("command -v docker; ls /etc/sudoers.d/lmstack", { reject: false })).stdout).toBe("");
@@ -155,9 +168,36 @@ describe("a bare host", { timeout: 400_000 }, () => {
   });
 
   it("has nothing left to do the second time but what could not be reached", async () => {
-    const code = await prepareIt({ print: true });
-    expect(code).toBe(0);
+    expect(await prepareIt({ print: true })).toBe(0);
     const toDo = said.filter((line) => line.includes("[to do]"));
     expect(toDo.filter((line) => !line.includes("nvidia-toolkit"))).toEqual([]);
+  });
+});
+
+describe("a host on which the ancestor's script ran", { timeout: 120_000 }, () => {
+  let box: Box;
+  beforeAll(async () => {
+    box = await startBox({ name: `${run}-old`, docker: false, realModel: false, onProgress: console.error });
+    const { installer, models } = box;
+    await prepareAsAncestor(box.host, {
+      tarball: installer.url.slice("file://".length),
+      gguf: models[0]?.path ?? "",
+      identifier: thinker,
+      contextLength: 32768,
+    });
+  }, 600_000);
+  afterAll(() => box?.host.remove());
+
+  it("has a linked model loaded, LM Studio on loopback, and the Python proxy on all addresses with its pid file", async () => {
+    const loaded = JSON.parse((await box.host.ssh("~/.lmstudio/bin/lms ps --json")).stdout);
+    expect(loaded).toMatchObject([{ identifier: thinker, contextLength: 32768, parallel: 2 }]);
+    const { stdout } = await box.host.ssh(
+      `readlink ~/.lmstudio/models/local/*/*.gguf; ss -Hltn | awk '/:808[01] /{print $4}' | sort; tr '\\0' ' ' </proc/$(cat ~/${ancestorFiles.pid})/cmdline`,
+    );
+    expect(stdout).toBe(
+      `${box.models[0]?.path}\n0.0.0.0:8080\n127.0.0.1:8081\npython3 /home/gpu/${ancestorFiles.program} 0.0.0.0 8080 8081 `,
+    );
+    const answer = await fetch(`http://${box.host.address}:8080/v1/models`);
+    expect(JSON.stringify(await answer.json())).toContain(thinker);
   });
 });
