@@ -1,4 +1,5 @@
 /** What LM Studio says about its models: which are loaded, and how their thinking is switched. Asked seldom and never twice at once. */
+import { setTimeout } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import { Fault } from "../errors/fault.ts";
 import type { ReasoningOptions } from "../thinking/policy.ts";
@@ -12,6 +13,7 @@ export type LoadedModels = ReadonlyMap<string, CatalogModel>;
 
 const askMilliseconds = 5_000;
 const freshMilliseconds = 30_000;
+const longestWait = 250;
 
 export class Catalog {
   readonly #upstream: Dispatcher;
@@ -32,17 +34,20 @@ export class Catalog {
     return this.#asking;
   }
 
-  /** Options of one model, at most half a minute old; undefined when it has none or cannot be asked. */
+  /**
+   * Options of one model as last heard; undefined when it has none or nothing is known. Waits only for a model that was not heard of
+   * yet, and not long: a request goes on without an answer rather than late.
+   */
   async reasoning(model: string | undefined): Promise<ReasoningOptions> {
     if (model === undefined) return undefined;
     const last = this.#last;
-    if (last !== undefined && this.#now() - last.at < freshMilliseconds) return last.models.get(model)?.reasoning;
-    try {
-      return (await this.loaded()).get(model)?.reasoning;
-    } catch {
-      // The request itself is about to find out, and will say so to its client.
-      return last?.models.get(model)?.reasoning;
+    const known = last?.models.get(model);
+    if (known === undefined || last === undefined || this.#now() - last.at > freshMilliseconds) {
+      // A failure is the request's own to find out, and to tell its client.
+      const asked = this.loaded().catch(() => undefined);
+      if (known === undefined) await Promise.race([asked, setTimeout(longestWait, undefined, { ref: false })]);
     }
+    return (this.#last?.models.get(model) ?? known)?.reasoning;
   }
 
   async #ask(): Promise<LoadedModels> {
