@@ -1,0 +1,115 @@
+import { spawn } from "node:child_process";
+import type { Become } from "../infra/spec/host-documents.ts";
+import { HostFailure } from "./failure.ts";
+import type { Host } from "./host.ts";
+
+export interface Outcome {
+  /** Null when the program could not be started, was killed or ran out of time. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly timedOut: boolean;
+}
+
+export interface RunOptions {
+  readonly timeoutMs: number;
+  readonly input?: string;
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** Called with the child's pid once it runs. */
+  readonly onPid?: (pid: number) => void;
+}
+
+/**
+ * Runs one program to its end. It settles on `exit`, not on `close`: a daemon that the program left behind may hold the pipes open for
+ * ever. Bounded by `timeoutMs`; output beyond 8 MiB is dropped.
+ */
+export async function run(host: Host, file: string, args: readonly string[], options: RunOptions): Promise<Outcome> {
+  return await new Promise((resolve) => {
+    const child = spawn(file, args, {
+      cwd: options.cwd ?? host.home,
+      env: { ...process.env, HOME: host.home, LC_ALL: "C.UTF-8", ...options.env },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    const output = { stdout: "", stderr: "" };
+    let timedOut = false;
+    const kill = () => child.kill("SIGKILL");
+    const timer = setTimeout(() => {
+      timedOut = true;
+      kill();
+    }, options.timeoutMs);
+    options.signal?.addEventListener("abort", kill, { once: true });
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name].setEncoding("utf8").on("data", (text: string) => {
+        if (output[name].length < 8_388_608) output[name] += text;
+      });
+    }
+    const settle = (code: number | null) => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener("abort", kill);
+      child.stdout.destroy();
+      child.stderr.destroy();
+      resolve({ code, ...output, timedOut });
+    };
+    child.on("error", (error) => {
+      output.stderr += error.message;
+      settle(null);
+    });
+    let drained = false;
+    child.on("close", (code) => {
+      if (!drained) settle(code);
+      drained = true;
+    });
+    child.on("exit", (code) => {
+      setTimeout(() => {
+        if (!drained) settle(code);
+        drained = true;
+      }, 100).unref();
+    });
+    child.stdin.on("error", () => {});
+    child.stdin.end(options.input ?? "");
+    if (child.pid !== undefined) options.onPid?.(child.pid);
+  });
+}
+
+/** One of the few root commands that the sudoers drop-in of `lmstack host prepare` allows. */
+export async function privileged(
+  host: Host,
+  become: Become,
+  command: readonly string[],
+  input?: string,
+): Promise<void> {
+  const words = host.uid === 0 ? [...command] : ["sudo", "-n", ...command];
+  if (host.uid !== 0 && become === "none") {
+    throw new HostFailure(
+      "privilege_missing",
+      `${command.join(" ")} needs root, and the spec says become: none`,
+      "set become: sudo",
+    );
+  }
+  const [file = "", ...args] = words;
+  const outcome = await run(host, file, args, { timeoutMs: 60_000, ...(input === undefined ? {} : { input }) });
+  if (outcome.code === 0) return;
+  const said = lastLine(outcome.stderr);
+  if (/password|not allowed|not in the sudoers|ENOENT/i.test(said)) {
+    throw new HostFailure(
+      "privilege_missing",
+      `${host.user} may not run "${command.join(" ")}" by sudo without a password: ${said}`,
+      "run `npx lmstack host prepare` once for this host",
+    );
+  }
+  throw new HostFailure(
+    "service_failed",
+    `"${command.join(" ")}" failed: ${said || `exit ${outcome.code}`}`,
+    "look at `systemctl status` on the host",
+  );
+}
+
+export function lastLine(text: string): string {
+  const lines = text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  return lines.at(-1) ?? "";
+}

@@ -1,0 +1,171 @@
+/**
+ * A download is a process of its own: it outlives the ssh that asked for it, and whoever asks again attaches to it. It holds a kernel lock
+ * while it runs and tells its progress in a file.
+ */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ErrorCode } from "../infra/spec/host-documents.ts";
+import { readJson, syncFolder, writeJson } from "./atomic-file.ts";
+import { recordSha256, sha256Of } from "./checksum.ts";
+import { asFailure, HostFailure } from "./failure.ts";
+import { dropPart, type FetchProgress, fetchToPart, progressLine, shown } from "./fetch.ts";
+import { type Host, paced } from "./host.ts";
+import { tryLock } from "./lock.ts";
+import { pause } from "./pause.ts";
+import { endProcess, isSame, markOf, type ProcessMark } from "./process.ts";
+
+export interface DownloadOrder {
+  readonly id: string;
+  readonly url: string;
+  readonly sha256: string;
+}
+
+interface JobFile {
+  readonly order: DownloadOrder;
+  readonly job: ProcessMark | null;
+  readonly state: "asked" | "fetching" | "verifying" | "done" | "failed";
+  readonly progress?: FetchProgress;
+  readonly perSecond?: number;
+  readonly error?: { readonly code: ErrorCode; readonly message: string; readonly hint: string };
+}
+
+const starts = 5;
+
+/** Returns when the file is complete, verified and has its final name. */
+export async function awaitDownload(host: Host, order: DownloadOrder): Promise<void> {
+  await mkdir(host.paths.downloads, { recursive: true, mode: 0o700 });
+  const known = await readJson<JobFile>(jobPath(host, order.id));
+  // An older order for this model is of no use any more; what it fetched is only if it was for the same bytes.
+  if (known !== null && (known.order.url !== order.url || known.order.sha256 !== order.sha256))
+    await cancelDownload(host, order.id);
+  const say = paced(host.say);
+  for (let start = 0; start < starts; start++) {
+    if (await isFree(host, order.id)) await startJob(host, order);
+    else host.say(`${order.id}: a download is running already, waiting for it`);
+    const end = await follow(host, order, say);
+    if (end?.state === "done") {
+      await rm(jobPath(host, order.id), { force: true });
+      return;
+    }
+    if (end?.error !== undefined) throw new HostFailure(end.error.code, end.error.message, end.error.hint);
+    host.say(`${order.id}: the download was ended, going on where it stopped`);
+  }
+  throw new HostFailure(
+    "fetch_failed",
+    `the download of ${shown(order.url)} for model ${order.id} was ended ${starts} times by something else`,
+    "look for what ends processes on the host",
+  );
+}
+
+/** Until the job reports its end, or is dead (null). */
+async function follow(host: Host, order: DownloadOrder, say: (line: string) => void): Promise<JobFile | null> {
+  const begun = Date.now();
+  for (;;) {
+    const free = await isFree(host, order.id);
+    const file = await readJson<JobFile>(jobPath(host, order.id));
+    if (file?.state === "done" || file?.state === "failed") return file;
+    if (file?.state === "verifying") say(`${order.id}: verifying`);
+    else if (file?.progress) say(progressLine(order.id, file.progress, file.perSecond ?? 0));
+    // The job needs a moment to start before its lock says anything.
+    if (free && (file?.state !== "asked" || Date.now() - begun > 10_000) && !isSame(file?.job)) return null;
+    await pause(200);
+  }
+}
+
+async function startJob(host: Host, order: DownloadOrder): Promise<void> {
+  await writeJson(jobPath(host, order.id), { order, job: null, state: "asked" } satisfies JobFile);
+  const [node, hostctl] = existsSync(host.program.hostctl)
+    ? [host.program.node, host.program.hostctl]
+    : [process.execPath, process.argv[1] ?? ""];
+  const child = spawn(node, [hostctl, "download", order.id], {
+    detached: true,
+    stdio: "ignore",
+    cwd: host.home,
+    env: { ...process.env, HOME: host.home },
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", reject);
+  });
+  child.unref();
+}
+
+/** The job itself (`hostctl download ID`). */
+export async function download(host: Host, id: string): Promise<void> {
+  // Whoever follows tries the lock now and then for a moment.
+  let release = await tryLock(host, lockName(id));
+  for (let tries = 0; release === null && tries < 30; tries++) {
+    await pause(50);
+    release = await tryLock(host, lockName(id));
+  }
+  const asked = await readJson<JobFile>(jobPath(host, id));
+  if (release === null || asked === null) return;
+  const { order } = asked;
+  const job = markOf(process.pid);
+  const tell = (more: Omit<JobFile, "order" | "job">) =>
+    writeJson(jobPath(host, id), { order, job, ...more } satisfies JobFile);
+  const part = partPath(host, id);
+  try {
+    await tell({ state: "fetching" });
+    let latest: FetchProgress | null = null;
+    let first: { at: number; received: number } | null = null;
+    let told = Promise.resolve();
+    const ticker = setInterval(() => {
+      if (latest === null || first === null) return;
+      const perSecond = (latest.received - first.received) / Math.max(0.001, (Date.now() - first.at) / 1000);
+      told = tell({ state: "fetching", progress: latest, perSecond }).catch(() => {});
+    }, 1000);
+    try {
+      await fetchToPart(order.url, part, {
+        onProgress: (progress) => {
+          latest = progress;
+          first ??= { at: Date.now(), received: progress.received };
+        },
+      });
+    } finally {
+      clearInterval(ticker);
+      await told;
+    }
+    await tell({ state: "verifying" });
+    const digest = await sha256Of({ ...host, say: () => {} }, part, id);
+    if (digest !== order.sha256) {
+      await dropPart(part);
+      throw new HostFailure(
+        "checksum_mismatch",
+        `model ${id}: ${shown(order.url)} has sha256 ${digest}, but the spec says ${order.sha256}`,
+        "correct sha256 or source.url in the spec; the download was deleted",
+      );
+    }
+    await rename(part, finalPath(host, id));
+    await recordSha256(host, finalPath(host, id), digest);
+    await dropPart(part);
+    await syncFolder(host.paths.downloads);
+    await tell({ state: "done" });
+  } catch (error) {
+    const { code, message, hint } = asFailure(error);
+    await tell({ state: "failed", error: { code, message, hint } });
+  } finally {
+    await release();
+  }
+}
+
+/** Ends the job and drops what it has fetched. */
+export async function cancelDownload(host: Host, id: string): Promise<void> {
+  const file = await readJson<JobFile>(jobPath(host, id));
+  if (isSame(file?.job)) await endProcess(file.job, 3000);
+  await dropPart(partPath(host, id));
+  await rm(jobPath(host, id), { force: true });
+}
+
+async function isFree(host: Host, id: string): Promise<boolean> {
+  const release = await tryLock(host, lockName(id));
+  await release?.();
+  return release !== null;
+}
+
+const lockName = (id: string) => `download-${id}`;
+const finalPath = (host: Host, id: string) => join(host.paths.downloads, `${encodeURIComponent(id)}.gguf`);
+const partPath = (host: Host, id: string) => `${finalPath(host, id)}.part`;
+const jobPath = (host: Host, id: string) => join(host.paths.downloads, `${encodeURIComponent(id)}.job.json`);

@@ -1,0 +1,267 @@
+/**
+ * Every call of LM Studio's `lms` and every rule about it. Exit codes lie in both directions, output goes to either stream, and most
+ * commands start a daemon by themselves; so each function here proves its effect, is bounded in time, and those that would start a
+ * daemon refuse when none runs. Logs are on stderr, JSON on stdout. Source: LM Studio's CLI, 2026-08.
+ */
+import { access, constants } from "node:fs/promises";
+import { join } from "node:path";
+import { lastLine, type Outcome, type RunOptions, run } from "../command.ts";
+import { HostFailure } from "../failure.ts";
+import type { Host } from "../host.ts";
+import { pause } from "../pause.ts";
+import { isAlive } from "../process.ts";
+
+export interface DaemonStatus {
+  readonly running: boolean;
+  readonly pid: number | null;
+  /** False when the desktop application owns it. */
+  readonly isDaemon: boolean;
+}
+
+export interface LoadedInstance {
+  readonly identifier: string;
+  readonly contextLength: number | null;
+  readonly parallel: number | null;
+  /** Relative path in the models folder; null when only HTTP was asked, which does not tell. */
+  readonly path: string | null;
+}
+
+export interface LoadRequest {
+  readonly exactPath: string;
+  readonly identifier: string;
+  readonly contextLength: number;
+  readonly parallel: number;
+  readonly gpu: "max" | "off" | number;
+}
+
+export interface Engine {
+  readonly name: string;
+  readonly version: string;
+}
+
+const second = 1000;
+
+export function lmsPath(host: Host): string {
+  return join(host.paths.lmstudio, "bin", "lms");
+}
+
+export async function lmsExists(host: Host): Promise<boolean> {
+  return await access(lmsPath(host), constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** HOME is always exported: LM Studio finds its folder by it. "Text file busy" happens right after a daemon start: tried again. */
+async function lms(host: Host, args: readonly string[], options: Partial<RunOptions> = {}): Promise<Outcome> {
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await run(host, lmsPath(host), args, { timeoutMs: 30 * second, ...options });
+    if (!/text file busy|ETXTBSY/i.test(outcome.stderr) || attempt === 6) return outcome;
+    await pause(attempt * 500);
+  }
+}
+
+/** A JSON document somewhere in stdout: spinner bytes may come before it. */
+function json<T>(outcome: Outcome): T | null {
+  const start = outcome.stdout.search(/[[{]/);
+  if (start < 0) return null;
+  try {
+    return JSON.parse(outcome.stdout.slice(start)) as T;
+  } catch {
+    return null;
+  }
+}
+
+function said(outcome: Outcome): string {
+  if (outcome.timedOut) return "it did not end in time";
+  const lines = `${outcome.stdout}\n${outcome.stderr}`.split("\n").map((line) => line.trim());
+  return lines.find((line) => /^error/i.test(line)) ?? (lastLine(outcome.stderr) || `exit ${outcome.code}`);
+}
+
+/** Never starts a daemon; always exits 0, so only its JSON counts. */
+export async function daemonStatus(host: Host): Promise<DaemonStatus> {
+  const none = { running: false, pid: null, isDaemon: true };
+  if (!(await lmsExists(host))) return none;
+  const answer = json<{ status?: string; pid?: number; isDaemon?: boolean }>(
+    await lms(host, ["daemon", "status", "--json"]),
+  );
+  if (answer?.status !== "running") return none;
+  return { running: true, pid: answer.pid ?? null, isDaemon: answer.isDaemon !== false };
+}
+
+/** Idempotent. The daemon stays in the control group of the caller. */
+export async function daemonUp(host: Host): Promise<DaemonStatus & { readonly version: string | null }> {
+  const outcome = await lms(host, ["daemon", "up", "--json"], { timeoutMs: 90 * second });
+  const answer = json<{ status?: string; pid?: number; isDaemon?: boolean; version?: string }>(outcome);
+  if (answer?.status === "running") {
+    return {
+      running: true,
+      pid: answer.pid ?? null,
+      isDaemon: answer.isDaemon !== false,
+      version: answer.version ?? null,
+    };
+  }
+  const status = await daemonStatus(host);
+  if (status.running) return { ...status, version: null };
+  throw new HostFailure(
+    "daemon_failed",
+    `LM Studio's daemon did not start: ${said(outcome)}`,
+    "look at ~/.lmstudio/server-logs on the host; `lms daemon up` by hand shows the same",
+  );
+}
+
+/** `daemon down` returns before the daemon is gone; this returns when it is, by signal if need be. */
+export async function daemonDown(host: Host, withinMs = 15 * second): Promise<void> {
+  const before = await daemonStatus(host);
+  if (!before.running) return;
+  if (!before.isDaemon) {
+    throw new HostFailure(
+      "gui_owns_daemon",
+      `LM Studio's desktop application runs on this host and owns the daemon (pid ${before.pid ?? "unknown"})`,
+      "quit LM Studio on the host (also from the tray), then run up again",
+    );
+  }
+  const deadline = Date.now() + withinMs;
+  await lms(host, ["daemon", "down"], { timeoutMs: withinMs });
+  while (before.pid !== null && isAlive(before.pid)) {
+    if (Date.now() > deadline) {
+      process.kill(before.pid, "SIGKILL");
+      break;
+    }
+    await pause(100);
+  }
+}
+
+/** Needs no daemon; always exits 0; `port` is absent when never started. Its `running` is a greeting, which is asked directly elsewhere. */
+export async function serverStatus(host: Host): Promise<{ readonly running: boolean; readonly port: number | null }> {
+  const answer = json<{ running?: boolean; port?: number }>(await lms(host, ["server", "status", "--json"]));
+  return { running: answer?.running === true, port: answer?.port ?? null };
+}
+
+/** Port is sticky, bind and cors are not: port and bind are passed every time, cors is off by being left out. Exit 1 may be a false alarm: look. */
+export async function serverStart(host: Host, port: number, bind = "127.0.0.1"): Promise<string> {
+  await requireDaemon(host, "server start");
+  const outcome = await lms(host, ["server", "start", "--port", String(port), "--bind", bind], {
+    timeoutMs: 45 * second,
+  });
+  return said(outcome);
+}
+
+/** Exit 1 means "was not running": not an error here. */
+export async function serverStop(host: Host): Promise<void> {
+  await lms(host, ["server", "stop"]);
+}
+
+export async function ps(host: Host): Promise<readonly LoadedInstance[]> {
+  await requireDaemon(host, "ps");
+  const rows = json<{ identifier: string; contextLength?: number; parallel?: number | null; path?: string }[]>(
+    await lms(host, ["ps", "--json"]),
+  );
+  return (rows ?? []).map((row) => ({
+    identifier: row.identifier,
+    contextLength: row.contextLength ?? null,
+    parallel: row.parallel ?? null,
+    path: row.path ?? null,
+  }));
+}
+
+/**
+ * `--exact` compares with the path that `ls` shows; without it the key is a fuzzy match that may load another model. A file that was just
+ * imported is not indexed at once, so "Model not found" is tried again. A second load of the same identifier makes `X:2`: the caller
+ * looks before, this looks after.
+ */
+export async function load(
+  host: Host,
+  request: LoadRequest,
+  options: Pick<RunOptions, "signal" | "onPid">,
+): Promise<void> {
+  const args = ["load", "--exact", request.exactPath, "--identifier", request.identifier];
+  args.push(
+    "--context-length",
+    String(request.contextLength),
+    "--parallel",
+    String(request.parallel),
+    "--gpu",
+    String(request.gpu),
+    "-y",
+  );
+  const deadline = Date.now() + 15 * second;
+  for (;;) {
+    await requireDaemon(host, "load");
+    const outcome = await lms(host, args, { timeoutMs: 1800 * second, ...options });
+    const output = `${outcome.stdout}\n${outcome.stderr}`;
+    if (outcome.code === 0 && !/^error/im.test(output)) return;
+    if (/model not found/i.test(output) && Date.now() < deadline) {
+      await pause(second);
+      continue;
+    }
+    throw new HostFailure(
+      "load_failed",
+      `LM Studio did not load ${request.identifier} (${request.exactPath}, context ${request.contextLength}, parallel ${request.parallel}, gpu ${request.gpu}): ${said(outcome)}`,
+      "if memory is short, lower load.contextLength or load.parallel",
+    );
+  }
+}
+
+/** An unknown identifier exits 0 as well; the caller looks again. */
+export async function unload(host: Host, identifier: string): Promise<void> {
+  await requireDaemon(host, "unload");
+  await lms(host, ["unload", identifier], { timeoutMs: 60 * second });
+}
+
+/**
+ * Selects the engine and proves it: `runtime ls` is a table (name@version, a tick when selected), `select` and `get` exit 0 without
+ * effect, and a fresh CUDA host may have the CPU engine selected. True when the selection changed.
+ */
+export async function ensureEngine(host: Host, engine: Engine): Promise<boolean> {
+  await requireDaemon(host, "runtime");
+  const wanted = `${engine.name}@${engine.version}`;
+  const before = parseEngines((await lms(host, ["runtime", "ls"])).stdout);
+  const survey = json<{
+    engines?: { name: string; version: string; compatibility?: { status?: string; message?: string } }[];
+  }>(await lms(host, ["runtime", "survey", "--json"], { timeoutMs: 60 * second }));
+  const judged = survey?.engines?.find((entry) => entry.name === engine.name && entry.version === engine.version);
+  const status = judged?.compatibility?.status ?? "compatible";
+  const others = before.map((entry) => entry.id).join(", ") || "none";
+  if (status !== "compatible") {
+    throw new HostFailure(
+      "engine_incompatible",
+      `engine ${wanted} does not fit this host: ${status}${judged?.compatibility?.message ? ` (${judged.compatibility.message})` : ""}; installed engines: ${others}`,
+      "choose a fitting lmstudio.engine in the spec, or bring the GPU driver up to date",
+    );
+  }
+  if (before.some((entry) => entry.id === wanted && entry.selected)) return false;
+  if (!before.some((entry) => entry.id === wanted)) {
+    throw new HostFailure(
+      "engine_incompatible",
+      `engine ${wanted} is not installed on this host; installed engines: ${others}`,
+      `set lmstudio.engine to one of these, or run \`lms runtime get ${engine.name}\` on the host`,
+    );
+  }
+  const outcome = await lms(host, ["runtime", "select", wanted]);
+  const after = parseEngines((await lms(host, ["runtime", "ls"])).stdout);
+  if (after.some((entry) => entry.id === wanted && entry.selected)) return true;
+  throw new HostFailure(
+    "engine_incompatible",
+    `engine ${wanted} could not be selected: ${said(outcome)}`,
+    "look at `lms runtime survey` on the host",
+  );
+}
+
+export function parseEngines(table: string): { id: string; selected: boolean }[] {
+  return table
+    .split("\n")
+    .map((line) => line.match(/^\s*(\S+@\S+)(.*)$/))
+    .filter((match) => match !== null)
+    .map((match) => ({ id: match[1] ?? "", selected: /[✓✔*]|\byes\b/i.test(match[2] ?? "") }));
+}
+
+/** Most commands would wake a daemon outside of our control group; without one they are not called at all. */
+async function requireDaemon(host: Host, what: string): Promise<void> {
+  if ((await daemonStatus(host)).running) return;
+  throw new HostFailure(
+    "daemon_failed",
+    `LM Studio's daemon is not running, so \`lms ${what}\` was not called`,
+    "the supervisor starts it; run up again",
+  );
+}

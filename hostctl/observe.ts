@@ -1,0 +1,121 @@
+/** Facts of this host, read-only and quick: files, the process table, HTTP on loopback. `lms` is called only when the server is silent. */
+import { realpath } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { ObserveDocument, Observed, ObservedModel } from "../infra/spec/host-documents.ts";
+import { readAdopted } from "./adoption.ts";
+import { readJson } from "./atomic-file.ts";
+import { sha256 } from "./digest.ts";
+import { containersOf, imagePresent } from "./docker.ts";
+import type { Host } from "./host.ts";
+import { readIncidents } from "./incidents.ts";
+import { isLoopback, listeners, ownerOf } from "./listeners.ts";
+import { greeting, instances } from "./lmstudio/http.ts";
+import { installedVersion } from "./lmstudio/installation.ts";
+import { daemonStatus, type LoadedInstance } from "./lmstudio/lms.ts";
+import { settingsDrift } from "./lmstudio/settings.ts";
+import { isSame } from "./process.ts";
+import { importTarget } from "./resources/import.ts";
+import { isVerified } from "./resources/model-file.ts";
+import { observeProxyFiles } from "./resources/proxy-files.ts";
+import { recordedService } from "./service/record.ts";
+import { supervisorService } from "./service/service.ts";
+import { keptDaemon } from "./supervisor/notebook.ts";
+import type { SupervisorStatus } from "./supervisor/status.ts";
+import { readTokens } from "./tokens.ts";
+
+export async function observe(host: Host, document: ObserveDocument): Promise<Observed> {
+  const { become, stack } = document;
+  const runtime = await realpath(host.paths.current).catch(() => null);
+  const [tokens, lmstudio, proxy, containers, image, incidents] = await Promise.all([
+    readTokens(host),
+    observeLmstudio(host, document),
+    observeProxyFiles(host, become),
+    containersOf(host, stack),
+    imagePresent(host),
+    readIncidents(host),
+  ]);
+  const found = lmstudio.server.port === null ? null : await instances(lmstudio.server.port);
+  const models = await Promise.all(
+    document.models.map(async (model) => [model.id, await observeModel(host, model, found ?? [])] as const),
+  );
+  return {
+    hostctl: runtime === null ? "" : basename(runtime),
+    uid: host.uid,
+    gid: host.gid,
+    home: host.home,
+    tokens,
+    lmstudio,
+    models: Object.fromEntries(models),
+    incidents,
+    proxy: { ...proxy, imagePresent: image, containers },
+  };
+}
+
+async function observeLmstudio(
+  host: Host,
+  { become, backendPort, lmstudio }: ObserveDocument,
+): Promise<Observed["lmstudio"]> {
+  const service = supervisorService(host, become, lmstudio.mounts);
+  const [version, adopted, state, expectedSha256, drift, server, status] = await Promise.all([
+    installedVersion(host),
+    readAdopted(host),
+    service.state(),
+    recordedService(host, "supervisor"),
+    settingsDrift(host),
+    observeServer(host, backendPort),
+    readJson<SupervisorStatus>(join(host.paths.run, "status.json")),
+  ]);
+  const pid = await daemonPid(host, server.port);
+  return {
+    installedVersion: version,
+    daemon: { running: pid !== null, pid, supervised: pid !== null && state.active && status?.daemon.pid === pid },
+    server,
+    service: {
+      active: state.active,
+      enabled: state.enabled,
+      sha256: state.text === null ? null : sha256(state.text),
+      expectedSha256,
+    },
+    settingsDrift: drift,
+    engine: status?.engine ?? null,
+    adopted: adopted !== null,
+  };
+}
+
+/** On the declared port; else on the one that LM Studio's own file names. */
+async function observeServer(host: Host, declared: number): Promise<Observed["lmstudio"]["server"]> {
+  const file = join(host.paths.lmstudio, ".internal", "http-server-config.json");
+  const other = (await readJson<{ port?: number }>(file))?.port;
+  for (const port of new Set([declared, other ?? declared])) {
+    if ((await greeting(port)) === "no") continue;
+    const addresses = (await listeners(host, port)).map((listener) => listener.address);
+    return { greeting: true, port, address: addresses.find((address) => !isLoopback(address)) ?? addresses[0] ?? null };
+  }
+  return { greeting: false, port: null, address: null };
+}
+
+/** From the supervisor's notes, else from who holds the server's socket, else from `lms`, which is slow. */
+async function daemonPid(host: Host, port: number | null): Promise<number | null> {
+  const { daemon } = await keptDaemon(host);
+  if (isSame(daemon)) return daemon.pid;
+  const owner = port !== null && host.platform === "linux" ? ownerOf(await listeners(host, port)) : null;
+  return owner ?? (await daemonStatus(host)).pid;
+}
+
+async function observeModel(
+  host: Host,
+  model: ObserveDocument["models"][number],
+  all: readonly LoadedInstance[],
+): Promise<ObservedModel> {
+  const target = await importTarget(host, model);
+  return {
+    imported: await realpath(target).then(
+      () => true,
+      () => false,
+    ),
+    verified: await isVerified(host, model),
+    instances: all
+      .filter(({ identifier }) => identifier === model.id || identifier.match(/^(.+):\d+$/)?.[1] === model.id)
+      .map(({ identifier, contextLength, parallel }) => ({ identifier, contextLength, parallel })),
+  };
+}

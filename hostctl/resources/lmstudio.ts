@@ -1,0 +1,158 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Become, Change, LmstudioDocument } from "../../infra/spec/host-documents.ts";
+import { type Adopted, readAdopted, recordAdoption } from "../adoption.ts";
+import { HostFailure } from "../failure.ts";
+import type { Host } from "../host.ts";
+import { clearIncidents } from "../incidents.ts";
+import { listeners } from "../listeners.ts";
+import { greeting } from "../lmstudio/http.ts";
+import { bootstrap, installedVersion, readInstalled, stageTarball, uninstall } from "../lmstudio/installation.ts";
+import { daemonDown, daemonStatus, daemonUp, lmsExists, load, ps, serverStart, serverStop } from "../lmstudio/lms.ts";
+import { requireMachine } from "../lmstudio/prerequisites.ts";
+import { applySettings, pendingSettings, restoreSettings, settingsDrift } from "../lmstudio/settings.ts";
+import { forgetService, recordService } from "../service/record.ts";
+import { supervisorService } from "../service/service.ts";
+import { askSupervisor, settled } from "../supervisor/ask.ts";
+import { dropLmstudio, lmstudioDigest, storeLmstudio } from "../supervisor/desired.ts";
+import { dropToken, storeToken } from "../tokens.ts";
+
+const readyMs = 1_800_000;
+
+export async function convergeLmstudio(host: Host, document: LmstudioDocument): Promise<Change[]> {
+  const version = await installedVersion(host);
+  const adopted = (await lmsExists(host)) && (await readInstalled(host)) === null;
+  await refuseEarly(host, document);
+  const changes: Change[] = [];
+  let staging: string | null = null;
+  if (adopted) await adopt(host, document, version, changes);
+  else if (version !== document.version) {
+    await requireMachine(host, document.platform);
+    if (document.sha512 === undefined) {
+      throw new HostFailure(
+        "bad_document",
+        "lmstudio.sha512 is needed: this host has no LM Studio that could be taken over",
+        "put the sha512 of that version's tarball into the spec",
+      );
+    }
+    staging = await stageTarball(host, document);
+  }
+  const service = supervisorService(host, document.become, document.mounts);
+  const settings = adopted ? await settingsDrift(host) : await pendingSettings(host, document.backendPort);
+  if (staging !== null || settings.length > 0) {
+    // Both need the daemon down, and the supervisor would start it again.
+    await service.stop();
+    await daemonDown(host);
+    if (staging !== null) {
+      await bootstrap(host, document, staging);
+      changes.push({ what: "LM Studio", from: version, to: document.version });
+    }
+    changes.push(...(await applySettings(host, document.backendPort)));
+  }
+  await storeLmstudio(host, document);
+  const before = await service.state();
+  const rewritten = await service.install();
+  if (rewritten)
+    changes.push({
+      what: `service lmstack-supervisor (${service.flavour})`,
+      from: before.text === null ? null : "another text",
+      to: "written",
+    });
+  if (rewritten && before.active && staging === null && settings.length === 0) await service.restart();
+  else await service.start();
+  await recordService(host, "supervisor", service.wantedText);
+  if (!before.active) changes.push({ what: "supervisor", from: "stopped", to: "running" });
+  await askSupervisor(host, "LM Studio", readyMs, (status) => {
+    if (!settled(status.lmstudio, lmstudioDigest(document), "LM Studio")) return false;
+    return Object.values(status.models).every((model) => model.state !== "working");
+  });
+  await clearIncidents(host, "lmstudio");
+  await storeToken(host, "lmstudio", document.token);
+  return changes;
+}
+
+/** What would fail later anyway fails before anything is touched. */
+async function refuseEarly(host: Host, { backendPort }: LmstudioDocument): Promise<void> {
+  const daemon = await daemonStatus(host);
+  if (daemon.running && !daemon.isDaemon) {
+    throw new HostFailure(
+      "gui_owns_daemon",
+      `LM Studio's desktop application runs on this host and owns the daemon (pid ${daemon.pid ?? "unknown"})`,
+      "quit it (also from the tray), then run up again",
+    );
+  }
+  if ((await listeners(host, backendPort)).length > 0 && (await greeting(backendPort)) === "no") {
+    throw new HostFailure(
+      "port_in_use",
+      `port ${backendPort} on this host is taken by something that is not LM Studio`,
+      "end that program or choose another lmstudio.backendPort",
+    );
+  }
+}
+
+async function adopt(host: Host, document: LmstudioDocument, version: string | null, changes: Change[]): Promise<void> {
+  if ((await readAdopted(host)) !== null) return;
+  const found = await recordAdoption(host, version);
+  const different =
+    version === document.version ? "" : `; the spec's ${document.version} applies to what lmstack installs`;
+  host.say(
+    `LM Studio ${version ?? "of an unknown version"} is on this host already and is taken over as it is${different}`,
+  );
+  changes.push({
+    what: "LM Studio",
+    from: null,
+    to: `taken over: ${version ?? "unknown version"}, daemon ${found.daemonRunning ? "running" : "stopped"}, ${found.instances.length} loaded`,
+  });
+}
+
+/** What lmstack installed goes; what was there before is as it was, its daemon outside of our service. */
+export async function removeLmstudio(host: Host, become: Become): Promise<void> {
+  const adopted = await readAdopted(host);
+  await dropLmstudio(host);
+  await supervisorService(host, become).remove();
+  if (adopted !== null) await giveBack(host, adopted);
+  else if ((await readInstalled(host)) !== null) {
+    await daemonDown(host);
+    await restoreSettings(host);
+    await uninstall(host);
+  }
+  for (const path of [
+    host.paths.desired,
+    host.paths.run,
+    host.paths.adopted,
+    join(host.paths.state, "settings.json"),
+  ]) {
+    await rm(path, { recursive: true, force: true });
+  }
+  await forgetService(host, "supervisor");
+  await clearIncidents(host, "lmstudio");
+  await dropToken(host, "lmstudio");
+}
+
+async function giveBack(host: Host, adopted: Adopted): Promise<void> {
+  if (!(await lmsExists(host))) return;
+  // Settings were written only if the daemon was down at some time; then it is ours, has just been stopped, and they can be put back.
+  if (!(await daemonStatus(host)).running) await restoreSettings(host);
+  if (!adopted.daemonRunning) return;
+  host.say("leaving LM Studio's daemon running, as it was found");
+  await daemonUp(host);
+  if (adopted.server !== null) {
+    if ((await greeting(adopted.server.port)) !== "yes") {
+      await serverStop(host);
+      await serverStart(host, adopted.server.port, adopted.server.bind);
+    }
+  }
+  const there = await ps(host);
+  for (const instance of adopted.instances) {
+    if (instance.path === null || there.some((one) => one.identifier === instance.identifier)) continue;
+    host.say(`loading ${instance.identifier} again, as it was found`);
+    const { identifier, path, contextLength, parallel } = instance;
+    await load(
+      host,
+      { identifier, exactPath: path, contextLength: contextLength ?? 4096, parallel: parallel ?? 1, gpu: "max" },
+      {},
+    ).catch((error: unknown) =>
+      host.say(`${identifier} could not be loaded again: ${error instanceof Error ? error.message : String(error)}`),
+    );
+  }
+}

@@ -1,0 +1,76 @@
+import type { Change, ModelDocument } from "../../infra/spec/host-documents.ts";
+import { readAdopted } from "../adoption.ts";
+import { HostFailure } from "../failure.ts";
+import type { Host } from "../host.ts";
+import { clearIncidents } from "../incidents.ts";
+import { instances } from "../lmstudio/http.ts";
+import { supervisorService } from "../service/service.ts";
+import { askSupervisor, settled } from "../supervisor/ask.ts";
+import { desiredModel, dropModel, readLmstudio, readModel, storeModel } from "../supervisor/desired.ts";
+import { dropToken, storeToken } from "../tokens.ts";
+import { exactPath, importModel, undoImport } from "./import.ts";
+import { modelFile } from "./model-file.ts";
+
+const loadMs = 1_800_000;
+
+export async function convergeModel(host: Host, document: ModelDocument): Promise<Change[]> {
+  const lmstudio = await readLmstudio(host);
+  if (lmstudio === null) {
+    throw new HostFailure(
+      "daemon_failed",
+      `model ${document.id} cannot be loaded: LM Studio is not declared on this host yet`,
+      "converge lmstudio comes first",
+    );
+  }
+  const file = await modelFile(host, document);
+  const before = await readModel(host, document.id);
+  const changes = await importModel(host, document, file);
+  const stored = { document, exactPath: exactPath(document), file };
+  const wanted = desiredModel(stored, lmstudio.engine ?? null);
+  const loadedBefore = await loaded(lmstudio.backendPort, document.id);
+  await storeModel(host, stored);
+  try {
+    const service = supervisorService(host, document.become, lmstudio.mounts);
+    if (!(await service.state()).active) await service.start();
+    await askSupervisor(host, `model ${document.id}`, loadMs, (status) =>
+      settled(status.models[document.id], wanted.digest, `model ${document.id}`),
+    );
+  } catch (error) {
+    // A failed create is not in the operator's state, so nobody would ever remove it: take it back here. A failed update returns to before.
+    if (before !== null) await storeModel(host, before);
+    else {
+      await dropModel(host, document.id);
+      await undoImport(host, document.id);
+    }
+    throw error;
+  }
+  await clearIncidents(host, `model-${document.id}`);
+  await storeToken(host, `model-${document.id}`, document.token);
+  const loadedNow = await loaded(lmstudio.backendPort, document.id);
+  if (loadedBefore !== loadedNow) changes.push({ what: `model ${document.id}`, from: loadedBefore, to: loadedNow });
+  return changes;
+}
+
+async function loaded(port: number, id: string): Promise<string | null> {
+  const found = (await instances(port))?.find((instance) => instance.identifier === id);
+  return found === undefined
+    ? null
+    : `loaded with context ${found.contextLength ?? "unknown"}, parallel ${found.parallel ?? "unknown"}`;
+}
+
+export async function removeModel(host: Host, id: string): Promise<void> {
+  const lmstudio = await readLmstudio(host);
+  await dropModel(host, id);
+  const kept = (await readAdopted(host))?.instances.some((instance) => instance.identifier === id) === true;
+  if (lmstudio !== null && !kept && (await supervisorService(host, lmstudio.become).state()).active) {
+    await askSupervisor(
+      host,
+      `the unloading of ${id}`,
+      60_000,
+      (status) => status.models[id] === undefined && status.surplus.every((one) => one !== id),
+    );
+  }
+  await undoImport(host, id);
+  await clearIncidents(host, `model-${id}`);
+  await dropToken(host, `model-${id}`);
+}

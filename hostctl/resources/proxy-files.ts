@@ -1,0 +1,188 @@
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Become, Change, Observed, ProxyFilesDocument } from "../../infra/spec/host-documents.ts";
+import { sysctlFile } from "../../infra/spec/host-layout.ts";
+import { readJson, readText, writeAtomic, writeJson } from "../atomic-file.ts";
+import { privileged } from "../command.ts";
+import { sha256 } from "../digest.ts";
+import { HostFailure } from "../failure.ts";
+import type { Host } from "../host.ts";
+import { get } from "../http.ts";
+import { listeners, ownerOf } from "../listeners.ts";
+import { pause } from "../pause.ts";
+import { commandLine, endProcess, markOf } from "../process.ts";
+import { forgetService, recordService } from "../service/record.ts";
+import { proxyService } from "../service/service.ts";
+import { dropToken, storeToken } from "../tokens.ts";
+
+interface Written {
+  readonly sha256: string;
+  readonly runtime: "docker" | "native";
+  readonly drainSeconds: number;
+}
+
+type ProxyFiles = Omit<ProxyFilesDocument, "config"> & {
+  readonly config: { readonly listen: { readonly port: number }; readonly drainSeconds?: unknown };
+};
+
+export async function convergeProxyFiles(host: Host, document: ProxyFiles): Promise<Change[]> {
+  const { port } = document.config.listen;
+  await mkdir(host.paths.proxy, { recursive: true, mode: 0o700 });
+  await requireOwnPort(host, port);
+  const changes: Change[] = [];
+  const text = `${JSON.stringify(document.config, null, 2)}\n`;
+  const fresh = (await readText(configPath(host))) !== text;
+  if (fresh) {
+    await writeAtomic(configPath(host), text, 0o600);
+    changes.push({ what: "proxy.json", from: null, to: "written" });
+  }
+  const drain = document.config.drainSeconds;
+  const drainSeconds = typeof drain === "number" ? drain : 600;
+  await writeJson(recordPath(host), {
+    sha256: sha256(text),
+    runtime: document.runtime,
+    drainSeconds,
+  } satisfies Written);
+  changes.push(...(await migrateConnections(host, document.become)), ...(await stopAncestor(host)));
+  const service = proxyService(host, document.become, drainSeconds);
+  if (document.runtime === "native") {
+    const rewritten = await service.install();
+    const { active } = await service.state();
+    if (active) await service.restart();
+    else await service.start();
+    await recordService(host, "proxy", service.wantedText);
+    if (rewritten || !active)
+      changes.push({
+        what: `service lmstack-proxy (${service.flavour})`,
+        from: active ? "running" : null,
+        to: "running",
+      });
+    await awaitProxy(port);
+  } else {
+    await service.remove();
+  }
+  await storeToken(host, "proxy-files", document.token);
+  return changes;
+}
+
+/** The port may belong to nobody, to a proxy of ours, or to the ancestor's proxy, which is stopped next. */
+async function requireOwnPort(host: Host, port: number): Promise<void> {
+  const found = await listeners(host, port);
+  if (found.length === 0 || (await adminSockets(host)).length > 0) return;
+  const owner = ownerOf(found);
+  const words = owner === null ? "" : commandLine(owner);
+  if (words.includes(ancestorScript) || words.includes("proxy.mjs")) return;
+  throw new HostFailure(
+    "port_in_use",
+    `port ${port} on this host is taken by ${owner === null ? "a program of another account" : `pid ${owner} (${words.slice(0, 80)})`}`,
+    "end that program or choose another proxy.port in the spec",
+  );
+}
+
+/** Sockets of running proxies; those that nobody listens on any more are swept. */
+export async function adminSockets(host: Host): Promise<string[]> {
+  const names = (await readdir(host.paths.proxy).catch(() => [])).filter((name) => /^admin-.*\.sock$/.test(name));
+  const alive: string[] = [];
+  for (const name of names) {
+    const path = join(host.paths.proxy, name);
+    if ((await get({ socketPath: path }, "/healthz", 1500)) !== null) alive.push(path);
+  }
+  return alive;
+}
+
+const ancestorScript = "lms-no-think-proxy.py";
+
+/** Stopped only if that pid really is the script: the file may be old and the pid somebody else's. */
+async function stopAncestor(host: Host): Promise<Change[]> {
+  const pidFile = join(host.paths.lmstudio, ".internal", "lms-no-think-proxy.pid");
+  const text = await readText(pidFile);
+  if (text === null) return [];
+  const pid = Number(text.trim());
+  const changes: Change[] = [];
+  if (Number.isInteger(pid) && pid > 1 && commandLine(pid).includes(ancestorScript)) {
+    host.say(`stopping the script's own proxy (pid ${pid})`);
+    await endProcess(markOf(pid), 5000);
+    changes.push({ what: "the script's proxy", from: `running (pid ${pid})`, to: "stopped" });
+  }
+  await rm(pidFile, { force: true });
+  return changes;
+}
+
+/** Lets a replaced proxy hand over connections that wait in its queue (Linux 5.14). Nice to have: a refusal is only told. */
+async function migrateConnections(host: Host, become: Become): Promise<Change[]> {
+  const value = (await readText("/proc/sys/net/ipv4/tcp_migrate_req"))?.trim();
+  if (value === undefined || !host.ownHome || become === "none" || (await readText(sysctlFile)) === migrateText(1))
+    return [];
+  try {
+    await writeAtomic(priorSysctl(host), value);
+    await writeSysctl(host, become, 1);
+    return [{ what: sysctlFile, from: null, to: "net.ipv4.tcp_migrate_req = 1" }];
+  } catch (error) {
+    host.say(
+      `note: a proxy's replacement may cost waiting connections: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return [];
+  }
+}
+
+const migrateText = (value: number) =>
+  `# lmstack: connections that wait in a closing listener's queue move to the next one\nnet.ipv4.tcp_migrate_req = ${value}\n`;
+
+async function writeSysctl(host: Host, become: Become, value: number): Promise<void> {
+  await privileged(host, become, ["install", "-m", "0644", "/dev/stdin", sysctlFile], migrateText(value));
+  await privileged(host, become, ["sysctl", "-q", "-p", sysctlFile]);
+}
+
+/** The value goes back to what it was before, now and not only at the next boot. */
+async function restoreSysctl(host: Host, become: Become): Promise<void> {
+  const prior = await readText(priorSysctl(host));
+  if (prior === null) return;
+  try {
+    if (prior.trim() === "0") await writeSysctl(host, become, 0);
+    await privileged(host, become, ["rm", "-f", sysctlFile]);
+  } catch (error) {
+    host.say(`note: ${sysctlFile} stays: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  await rm(priorSysctl(host), { force: true });
+}
+
+async function awaitProxy(port: number): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while ((await get({ host: "127.0.0.1", port }, "/healthz", 1000)) === null) {
+    if (Date.now() > deadline)
+      throw new HostFailure(
+        "unhealthy",
+        `the native proxy does not answer on 127.0.0.1:${port}`,
+        "look at `journalctl -u lmstack-proxy` (or ~/.lmstack/logs) on the host",
+      );
+    await pause(100);
+  }
+}
+
+export async function observeProxyFiles(
+  host: Host,
+  become: Become,
+): Promise<Pick<Observed["proxy"], "filesSha256" | "expectedFilesSha256" | "service">> {
+  const [text, written] = await Promise.all([readText(configPath(host)), readJson<Written>(recordPath(host))]);
+  const native = written?.runtime === "native";
+  const service = native ? await proxyService(host, become, written.drainSeconds).state() : null;
+  return {
+    filesSha256: text === null ? null : sha256(text),
+    expectedFilesSha256: written?.sha256 ?? null,
+    service: service === null ? null : { active: service.active },
+  };
+}
+
+export async function removeProxyFiles(host: Host, become: Become): Promise<void> {
+  const written = await readJson<Written>(recordPath(host));
+  await proxyService(host, become, written?.drainSeconds ?? 10).remove();
+  await forgetService(host, "proxy");
+  await restoreSysctl(host, become);
+  await rm(host.paths.proxy, { recursive: true, force: true });
+  await rm(recordPath(host), { force: true });
+  await dropToken(host, "proxy-files");
+}
+
+const configPath = (host: Host) => join(host.paths.proxy, "proxy.json");
+const priorSysctl = (host: Host) => join(host.paths.state, "sysctl.prior");
+const recordPath = (host: Host) => join(host.paths.state, "proxy-files.json");

@@ -1,0 +1,84 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Change, ProxyGateDocument } from "../../infra/spec/host-documents.ts";
+import { readJson, writeJson } from "../atomic-file.ts";
+import { type Container, containerById, containersOf, docker, dockerOrFail } from "../docker.ts";
+import { HostFailure } from "../failure.ts";
+import { type Host, paced } from "../host.ts";
+import { pause } from "../pause.ts";
+import { dropToken, storeToken } from "../tokens.ts";
+
+/** Waits until the container is healthy. A new one that never is, is stopped, and whatever served before goes on serving. */
+export async function convergeProxyGate(host: Host, document: ProxyGateDocument): Promise<Change[]> {
+  const changes: Change[] = [];
+  const container = await mustExist(host, document.containerId);
+  if (!container.running) {
+    await dockerOrFail(host, ["start", container.id]);
+    changes.push({ what: `container ${short(container.id)}`, from: "stopped", to: "started" });
+  }
+  await awaitHealth(host, container.id, document.healthySeconds);
+  const last = await gatedBefore(host);
+  for (const orphan of await orphans(host, document.stack, [container.id, last])) {
+    await dockerOrFail(host, ["rm", "-f", orphan.id], 60_000);
+    changes.push({ what: `left-over container ${short(orphan.id)}`, from: "there", to: null });
+  }
+  await writeJson(recordPath(host), { containerId: container.id });
+  await storeToken(host, "proxy-gate", document.token);
+  return changes;
+}
+
+async function mustExist(host: Host, id: string): Promise<Container> {
+  const container = await containerById(host, id);
+  if (container !== null) return container;
+  throw new HostFailure(
+    "unhealthy",
+    `the proxy's container ${short(id)} does not exist on this host (any more)`,
+    "run `pulumi refresh`, then up again: it will be made anew",
+  );
+}
+
+async function awaitHealth(host: Host, id: string, withinSeconds: number): Promise<void> {
+  const deadline = Date.now() + withinSeconds * 1000;
+  const say = paced(host.say);
+  for (;;) {
+    const { running, restarting, health, exitCode } = await mustExist(host, id);
+    if (running && health === "healthy") return;
+    const ended = !running && !restarting;
+    if (ended || Date.now() > deadline) {
+      const found = ended ? `ended with code ${exitCode}` : `is ${health} after ${withinSeconds} s`;
+      await giveUp(host, id, found);
+    }
+    say(`waiting for the proxy to become healthy (${health})`);
+    await pause(200);
+  }
+}
+
+async function giveUp(host: Host, id: string, found: string): Promise<never> {
+  const logs = await docker(host, ["logs", "--tail", "20", id]);
+  await docker(host, ["stop", "-t", "5", id]);
+  const lines = `${logs.stdout}${logs.stderr}`.trim().split("\n").slice(-20).join(" | ");
+  throw new HostFailure(
+    "unhealthy",
+    `the new proxy container ${short(id)} ${found}, instead of becoming healthy; it was stopped. Its last lines: ${lines || "none"}`,
+    "the proxy that served before still serves; correct the image or the proxy's configuration, then run up again",
+  );
+}
+
+/** Of this stack, and neither the declared one nor the one gated last: that one is Pulumi's to remove. */
+async function orphans(host: Host, stack: string, keep: readonly (string | null)[]): Promise<Container[]> {
+  return (await containersOf(host, stack)).filter(({ id }) => !keep.includes(id));
+}
+
+export async function removeProxyGate(host: Host, stack: string): Promise<void> {
+  const last = await gatedBefore(host);
+  for (const orphan of await orphans(host, stack, [last])) await docker(host, ["rm", "-f", orphan.id], 60_000);
+  await rm(recordPath(host), { force: true });
+  await dropToken(host, "proxy-gate");
+}
+
+async function gatedBefore(host: Host): Promise<string | null> {
+  return (await readJson<{ containerId: string }>(recordPath(host)))?.containerId ?? null;
+}
+
+const short = (id: string) => id.slice(0, 12);
+const recordPath = (host: Host) => join(host.paths.state, "gated.json");

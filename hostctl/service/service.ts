@@ -1,0 +1,103 @@
+/** One service in four flavours; which one a host has follows from `become` and from what runs there. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Become } from "../../infra/spec/host-documents.ts";
+import { services, systemdUnitFolder } from "../../infra/spec/host-layout.ts";
+import type { Host } from "../host.ts";
+import { DetachedService } from "./detached.ts";
+import { LaunchdService } from "./launchd.ts";
+import { SystemdService } from "./systemd.ts";
+
+export type ServiceName = (typeof services)[keyof typeof services];
+
+export type Flavour = "systemd" | "systemd-user" | "launchd" | "detached";
+
+export interface ServiceState {
+  readonly active: boolean;
+  readonly enabled: boolean;
+  /** Text of the file on disk; null where the flavour has none or it is absent. */
+  readonly text: string | null;
+}
+
+export interface Service {
+  readonly flavour: Flavour;
+  state(): Promise<ServiceState>;
+  /** The text that `install` would write; null where the flavour has none. */
+  readonly wantedText: string | null;
+  /** Writes the text if it differs, enables for the next boot. True when the text changed. */
+  install(): Promise<boolean>;
+  start(): Promise<void>;
+  restart(): Promise<void>;
+  /** Returns when no process of it is left. */
+  stop(): Promise<void>;
+  /** Stops, disables and leaves no file. */
+  remove(): Promise<void>;
+}
+
+export interface ServiceSpec {
+  readonly name: ServiceName;
+  readonly description: string;
+  readonly command: readonly string[];
+  readonly notify: boolean;
+  readonly mounts: readonly string[];
+  readonly stopSeconds: number;
+}
+
+export interface Surroundings {
+  readonly platform: NodeJS.Platform;
+  readonly become: Become;
+  readonly ownHome: boolean;
+  readonly systemd: boolean;
+  readonly userManager: boolean;
+}
+
+/** Pure. Service managers know only the account's own home, so a HOME of its own (a demo, a second instance) gets a detached process. */
+export function chooseFlavour(around: Surroundings): Flavour {
+  if (!around.ownHome) return "detached";
+  if (around.platform === "darwin") return "launchd";
+  if (around.systemd && around.become === "sudo") return "systemd";
+  return around.systemd && around.userManager ? "systemd-user" : "detached";
+}
+
+export function serviceOn(host: Host, become: Become, spec: ServiceSpec): Service {
+  const flavour = chooseFlavour({
+    platform: host.platform,
+    become,
+    ownHome: host.ownHome,
+    systemd: existsSync("/run/systemd/system"),
+    userManager: existsSync(`/run/user/${host.uid}/systemd/private`),
+  });
+  if (flavour === "detached") return new DetachedService(host, spec);
+  if (flavour === "launchd") return new LaunchdService(host, become, spec);
+  const system = flavour === "systemd";
+  const folder = system ? systemdUnitFolder : join(host.home, ".config", "systemd", "user");
+  return new SystemdService(host, become, spec, flavour, join(folder, `${spec.name}.service`));
+}
+
+export function supervisorService(host: Host, become: Become, mounts: readonly string[] = []): Service {
+  return serviceOn(host, become, {
+    name: services.supervisor,
+    description: "lmstack supervisor of LM Studio",
+    command: [...programOf(host, "hostctl"), "supervise"],
+    notify: existsSync("/usr/bin/systemd-notify"),
+    mounts,
+    stopSeconds: 15,
+  });
+}
+
+export function proxyService(host: Host, become: Become, drainSeconds: number): Service {
+  return serviceOn(host, become, {
+    name: services.proxy,
+    description: "lmstack no-think proxy",
+    command: [...programOf(host, "proxy"), "--config", join(host.paths.proxy, "proxy.json")],
+    notify: false,
+    mounts: [],
+    stopSeconds: Math.ceil(drainSeconds) + 10,
+  });
+}
+
+/** From the uploaded runtime; else what runs now, when hostctl is used without one. */
+function programOf(host: Host, which: "hostctl" | "proxy"): string[] {
+  if (existsSync(host.program[which])) return [host.program.node, host.program[which]];
+  return [process.execPath, which === "hostctl" ? (process.argv[1] ?? "") : host.program.proxy];
+}

@@ -1,0 +1,139 @@
+/** What the supervisor does next: pure, so that it can be proved to converge and never to load twice. */
+import type { ErrorCode } from "../../infra/spec/host-documents.ts";
+import type { Engine, LoadedInstance, LoadRequest } from "../lmstudio/lms.ts";
+
+export interface DesiredModel extends LoadRequest {
+  /** Changes whenever an instance loaded before would no longer be the declared one. */
+  readonly digest: string;
+}
+
+export interface Desired {
+  /** Null while LM Studio is not declared: then nothing is touched. */
+  readonly lmstudio: { readonly backendPort: number; readonly engine: Engine | null; readonly digest: string } | null;
+  /** In the order in which they load. */
+  readonly models: readonly DesiredModel[];
+}
+
+export interface World {
+  readonly daemonPid: number | null;
+  readonly server: {
+    /** Greets on the declared port. */
+    readonly greeting: boolean;
+    /** Every address that something listens on there is loopback. */
+    readonly loopback: boolean;
+    /** LM Studio's server greets on another port instead. */
+    readonly elsewhere: boolean;
+  };
+  /** Null when the server did not tell. */
+  readonly instances: readonly LoadedInstance[] | null;
+}
+
+export interface Failed {
+  readonly count: number;
+  readonly retryAt: number;
+  readonly code: ErrorCode;
+  readonly reason: string;
+}
+
+export interface Memory {
+  /** Digest of what was loaded, by identifier: what we loaded is ours to unload. */
+  readonly loaded: Readonly<Record<string, string>>;
+  /** Identifiers that were there before lmstack: never unloaded for not being declared. */
+  readonly keep: readonly string[];
+  /** `name@version` that was proved to be selected in the running daemon. */
+  readonly engine: string | null;
+  readonly failures: Readonly<Record<string, Failed>>;
+}
+
+export type Action =
+  | { readonly do: "start-daemon" }
+  | { readonly do: "select-engine"; readonly engine: Engine }
+  | { readonly do: "stop-server" }
+  | { readonly do: "start-server" }
+  | { readonly do: "unload"; readonly identifier: string; readonly because: string }
+  | { readonly do: "load"; readonly model: DesiredModel };
+
+/** Key of an action's failures. A load that is declared anew is a new action. */
+export function keyOf(action: Action): string {
+  if (action.do === "load") return `load:${action.model.identifier}:${action.model.digest}`;
+  if (action.do === "unload") return `unload:${action.identifier}`;
+  return action.do;
+}
+
+/**
+ * Dependencies first (daemon, engine, server), then whatever is too much, then what is missing. An action that failed waits for its
+ * time; loads of other models go on meanwhile. Models that nobody declared and that we did not load are none of our business.
+ */
+export function decide(desired: Desired, world: World, memory: Memory, now: number): Action | null {
+  const { lmstudio } = desired;
+  if (lmstudio === null) return null;
+  const due = (action: Action) => (memory.failures[keyOf(action)]?.retryAt ?? 0) <= now;
+  const ifDue = (action: Action) => (due(action) ? action : null);
+
+  if (world.daemonPid === null) return ifDue({ do: "start-daemon" });
+  const engineRight = lmstudio.engine === null || memory.engine === engineId(lmstudio.engine);
+  if (lmstudio.engine !== null && !engineRight) {
+    const select: Action = { do: "select-engine", engine: lmstudio.engine };
+    if (due(select)) return select;
+  }
+  if (world.server.elsewhere || (world.server.greeting && !world.server.loopback)) return ifDue({ do: "stop-server" });
+  if (!world.server.greeting) return ifDue({ do: "start-server" });
+  if (world.instances === null) return null;
+
+  const surplus = world.instances.flatMap((instance) => {
+    const because = surplusReason(instance, desired, memory);
+    return because === null ? [] : [{ do: "unload", identifier: instance.identifier, because } as const];
+  });
+  const unload = surplus.find(due);
+  if (unload !== undefined) return unload;
+  if (!engineRight) return null;
+  for (const model of desired.models) {
+    // An instance of that name is there: right, or waiting for its unload to be tried again.
+    if (world.instances.some((instance) => instance.identifier === model.identifier)) continue;
+    const load: Action = { do: "load", model };
+    if (due(load)) return load;
+  }
+  return null;
+}
+
+export function engineId(engine: Engine): string {
+  return `${engine.name}@${engine.version}`;
+}
+
+/** Why this instance has to go; null when it may stay. */
+function surplusReason(instance: LoadedInstance, desired: Desired, memory: Memory): string | null {
+  const declared = desired.models.find((model) => model.identifier === instance.identifier);
+  if (declared !== undefined) return mismatch(declared, instance, memory);
+  const base = instance.identifier.match(/^(.+):\d+$/)?.[1];
+  if (base !== undefined && desired.models.some((model) => model.identifier === base))
+    return `a second instance of ${base}`;
+  const ours = memory.loaded[instance.identifier] !== undefined && !memory.keep.includes(instance.identifier);
+  return ours ? "no longer declared" : null;
+}
+
+/** What cannot be seen (null) is taken as right. */
+export function mismatch(model: DesiredModel, instance: LoadedInstance, memory: Memory): string | null {
+  const { contextLength, parallel, path } = instance;
+  if (contextLength !== null && contextLength !== model.contextLength)
+    return `context ${contextLength} instead of ${model.contextLength}`;
+  if (parallel !== null && parallel !== model.parallel) return `parallel ${parallel} instead of ${model.parallel}`;
+  if (path !== null && path !== model.exactPath) return `file ${path} instead of ${model.exactPath}`;
+  const loadedAs = memory.loaded[model.identifier];
+  return loadedAs !== undefined && loadedAs !== model.digest ? "declared anew" : null;
+}
+
+const quarantineAfter = 5;
+
+/** Doubling from 2 s to a minute. A load that failed five times waits until somebody declares anew or asks: it would fail again. */
+export function afterFailure(
+  before: Failed | undefined,
+  action: Action,
+  code: ErrorCode,
+  reason: string,
+  now: number,
+): Failed {
+  const count = (before?.count ?? 0) + 1;
+  const waitMs = Math.min(2000 * 2 ** (count - 1), 60_000);
+  const quarantined = action.do === "load" && count >= quarantineAfter;
+  return { count, code, reason, retryAt: quarantined ? Number.MAX_SAFE_INTEGER : now + waitMs };
+}

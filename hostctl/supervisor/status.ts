@@ -1,0 +1,88 @@
+/** What the supervisor reports, and how that is judged. */
+import type { ErrorCode } from "../../infra/spec/host-documents.ts";
+import {
+  type Desired,
+  type DesiredModel,
+  engineId,
+  type Failed,
+  keyOf,
+  type Memory,
+  mismatch,
+  type World,
+} from "./decide.ts";
+
+export type PartState = "ready" | "working" | "failed";
+
+export interface PartStatus {
+  readonly state: PartState;
+  readonly digest: string;
+  readonly code?: ErrorCode;
+  readonly reason?: string;
+}
+
+export interface SupervisorStatus {
+  readonly pid: number;
+  readonly at: string;
+  /** Pokes that had arrived when this was observed. */
+  readonly seen: number;
+  readonly daemon: { readonly pid: number | null; readonly startedByUs: boolean };
+  readonly engine: { readonly name: string; readonly version: string } | null;
+  readonly lmstudio: PartStatus | null;
+  readonly models: Readonly<Record<string, PartStatus>>;
+  /** Loaded by us and still to be unloaded. */
+  readonly surplus: readonly string[];
+}
+
+/** These do not go away by themselves, so the first failure is reported; others get a second attempt. */
+const definite: readonly ErrorCode[] = ["engine_incompatible", "port_in_use", "gui_owns_daemon", "file_missing"];
+
+export function judgeLmstudio(desired: Desired, world: World, memory: Memory): PartStatus | null {
+  const { lmstudio } = desired;
+  if (lmstudio === null) return null;
+  const engineRight = lmstudio.engine === null || memory.engine === engineId(lmstudio.engine);
+  const right =
+    world.daemonPid !== null &&
+    engineRight &&
+    world.server.greeting &&
+    world.server.loopback &&
+    !world.server.elsewhere;
+  if (right) return { state: "ready", digest: lmstudio.digest };
+  const actions = ["start-daemon", "select-engine", "stop-server", "start-server"];
+  return { ...failedState(actions.map((key) => memory.failures[key])), digest: lmstudio.digest };
+}
+
+/** Instances that are ours and that nobody declares any more. */
+export function surplusOf(desired: Desired, world: World, memory: Memory): string[] {
+  return (world.instances ?? [])
+    .map((instance) => instance.identifier)
+    .filter(
+      (one) =>
+        memory.loaded[one] !== undefined &&
+        !memory.keep.includes(one) &&
+        !desired.models.some((model) => model.identifier === one),
+    );
+}
+
+export function judgeModel(model: DesiredModel, world: World, memory: Memory): PartStatus {
+  const found = world.instances?.filter((instance) => instance.identifier === model.identifier) ?? [];
+  const twin = world.instances?.some((instance) => instance.identifier.match(/^(.+):\d+$/)?.[1] === model.identifier);
+  const [instance] = found;
+  const right =
+    found.length === 1 &&
+    instance !== undefined &&
+    mismatch(model, instance, memory) === null &&
+    !twin &&
+    world.server.greeting;
+  if (right) return { state: "ready", digest: model.digest };
+  return {
+    ...failedState([memory.failures[keyOf({ do: "load", model })], memory.failures[`unload:${model.identifier}`]]),
+    digest: model.digest,
+  };
+}
+
+function failedState(failures: readonly (Failed | undefined)[]): Omit<PartStatus, "digest"> {
+  const worst = failures.find(
+    (failed) => failed !== undefined && (failed.count >= 2 || definite.includes(failed.code)),
+  );
+  return worst === undefined ? { state: "working" } : { state: "failed", code: worst.code, reason: worst.reason };
+}
