@@ -63,7 +63,7 @@ async function program(): Promise<pulumi.Inputs> {
   const tokens = Object.fromEntries(Object.entries(survey.judgements).map(([name, { token }]) => [name, token]));
   return {
     endpoint: baseUrl(spec),
-    models: asked.map(({ id }) => id),
+    models: asked,
     proof: seen.stdout.apply((line) => (JSON.parse(line) as ProofResult).words),
     codex: Object.fromEntries(
       artifacts.map(({ name, content, mode, secret }) => [
