@@ -12,7 +12,9 @@ const modelPolicy = z.strictObject({
 
 export const proxyConfigSchema = z
   .strictObject({
-    listen: z.strictObject({ host: z.string().default("127.0.0.1"), port: z.int().min(0).max(65535).default(8080) }),
+    listen: z
+      .strictObject({ host: z.string().default("127.0.0.1"), port: z.int().min(0).max(65535).default(8080) })
+      .prefault({}),
     upstream: z.url({ protocol: /^http$/ }),
     /** Keyed by the name that clients use; `*` is every other model. */
     models: z.record(z.string(), modelPolicy).default({ "*": { thinking: "off" } }),
