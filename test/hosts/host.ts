@@ -27,7 +27,7 @@ export interface HostOptions {
   readonly onProgress?: Progress;
 }
 
-export interface ExecOptions {
+interface ExecOptions {
   /** As root instead of the user. */
   readonly root?: boolean;
   readonly stdin?: string | Uint8Array;
@@ -35,7 +35,7 @@ export interface ExecOptions {
   readonly reject?: boolean;
 }
 
-export interface ExecResult {
+interface ExecResult {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
