@@ -186,7 +186,7 @@ describe("a host on which the ancestor's script ran", { timeout: 120_000 }, () =
       contextLength: 32768,
     });
   }, 600_000);
-  afterAll(() => box?.host.remove());
+  afterAll(() => removeHosts(`${run}-old`));
 
   it("has a linked model loaded, LM Studio on loopback, and the Python proxy on all addresses with its pid file", async () => {
     const loaded = JSON.parse((await box.host.ssh("~/.lmstudio/bin/lms ps --json")).stdout);
