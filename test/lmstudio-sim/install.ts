@@ -1,4 +1,5 @@
 /** LM Studio in a scratch home without a tarball: for tests that run the real `lms` commands side by side on one machine. */
+import { readFileSync } from "node:fs";
 import { chmod, copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -83,12 +84,21 @@ export async function stopDaemon(home: string): Promise<void> {
   if (found === null) return;
   try {
     process.kill(found.pid, "SIGTERM");
-    for (let tries = 0; tries < 200; tries += 1) {
-      process.kill(found.pid, 0);
-      await delay(25);
+    for (let tries = 0; tries < 400; tries += 1) {
+      if (isDead(found.pid)) return;
+      await delay(10);
     }
     process.kill(found.pid, "SIGKILL");
   } catch {
     // Gone, which is what was wanted.
+  }
+}
+
+/** Gone, or a zombie: in a container the first process may take a second to bury its adopted children. */
+function isDead(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.startsWith("Z") ?? true;
+  } catch {
+    return true;
   }
 }

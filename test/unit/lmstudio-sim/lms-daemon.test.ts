@@ -15,7 +15,7 @@ const settle = async (isSo: () => Promise<boolean>): Promise<void> => {
   expect(await isSo()).toBe(true);
 };
 
-describe("daemon (lms daemon)", () => {
+describe.concurrent("daemon (lms daemon)", () => {
   test("up is idempotent and tells pid and version; status is always 0; down is not idempotent", async () => {
     await using box = await scratchHome();
     expect(await box.lms("daemon", "status")).toEqual({ code: 0, out: "", err: "LM Studio is not running\n" });
@@ -90,7 +90,7 @@ describe("daemon (lms daemon)", () => {
   });
 });
 
-describe("server (lms server.ts)", () => {
+describe.concurrent("server (lms server.ts)", () => {
   test("the port sticks, address and CORS do not, stop is not idempotent, status is always 0", async () => {
     await using box = await scratchHome();
     const port = await freePort();
