@@ -1,4 +1,7 @@
 import { spawn } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Become } from "../infra/spec/host-documents.ts";
 import { HostFailure } from "./failure.ts";
 import type { Host } from "./host.ts";
@@ -27,11 +30,13 @@ export interface RunOptions {
  */
 export async function run(host: Host, file: string, args: readonly string[], options: RunOptions): Promise<Outcome> {
   return await new Promise((resolve) => {
+    const stdin = asFile(options.input ?? "");
     const child = spawn(file, args, {
       cwd: options.cwd ?? host.home,
       env: { ...process.env, HOME: host.home, LC_ALL: "C.UTF-8", ...options.env },
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: [stdin, "pipe", "pipe"],
     });
+    closeSync(stdin);
     const output = { stdout: "", stderr: "" };
     let timedOut = false;
     const kill = () => child.kill("SIGKILL");
@@ -41,15 +46,15 @@ export async function run(host: Host, file: string, args: readonly string[], opt
     }, options.timeoutMs);
     options.signal?.addEventListener("abort", kill, { once: true });
     for (const name of ["stdout", "stderr"] as const) {
-      child[name].setEncoding("utf8").on("data", (text: string) => {
+      child[name]?.setEncoding("utf8").on("data", (text: string) => {
         if (output[name].length < 8_388_608) output[name] += text;
       });
     }
     const settle = (code: number | null) => {
       clearTimeout(timer);
       options.signal?.removeEventListener("abort", kill);
-      child.stdout.destroy();
-      child.stderr.destroy();
+      child.stdout?.destroy();
+      child.stderr?.destroy();
       resolve({ code, ...output, timedOut });
     };
     child.on("error", (error) => {
@@ -67,10 +72,20 @@ export async function run(host: Host, file: string, args: readonly string[], opt
         drained = true;
       }, 100).unref();
     });
-    child.stdin.on("error", () => {});
-    child.stdin.end(options.input ?? "");
     if (child.pid !== undefined) options.onPid?.(child.pid);
   });
+}
+
+/** Node's own pipes are sockets, which nobody can open again as /dev/stdin: an unlinked file is what `install` can read. */
+function asFile(input: string): number {
+  const folder = mkdtempSync(join(tmpdir(), "lmstack-"));
+  try {
+    const file = join(folder, "stdin");
+    writeFileSync(file, input, { mode: 0o600 });
+    return openSync(file, "r");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** One of the few root commands that the sudoers drop-in of `lmstack host prepare` allows. */

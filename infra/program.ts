@@ -65,16 +65,12 @@ async function program(): Promise<pulumi.Inputs> {
     endpoint: baseUrl(spec),
     models: asked,
     proof: seen.stdout.apply((line) => (JSON.parse(line) as ProofResult).words),
-    codex: Object.fromEntries(
-      artifacts.map(({ name, content, mode, secret }) => [
-        name,
-        { mode, content: secret ? pulumi.secret(content) : content },
-      ]),
-    ),
+    // One of them holds a key, and all of them are long: shown as [secret], read by `lmstack codex install`.
+    codex: pulumi.secret(Object.fromEntries(artifacts.map(({ name, content, mode }) => [name, { mode, content }]))),
     codexFiles: written,
     versions: { lmstudio: spec.lmstudio.version, runtime: survey.runtime.hash, node: survey.runtime.node },
     // For a preview while the host is away.
-    known: { ...survey.known, tokens },
+    known: pulumi.secret({ ...survey.known, tokens }),
   };
 }
 

@@ -7,8 +7,9 @@ import type { Known } from "./survey.ts";
 export async function lastKnown(fault: Fault): Promise<Known | null> {
   if (!pulumi.runtime.isDryRun()) return null;
   const own = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
-  const { value } = await new pulumi.StackReference(own).getOutputDetails("known");
-  if (!value) return null;
+  const { value, secretValue } = await new pulumi.StackReference(own).getOutputDetails("known");
+  const known = (secretValue ?? value) as Known | undefined;
+  if (!known) return null;
   pulumi.log.warn(`${faultLine(fault)} This preview shows only what the spec changes; \`pulumi up\` will fail.`);
-  return value as Known;
+  return known;
 }
