@@ -70,7 +70,7 @@ async function attempt(url: string, part: string, options: FetchOptions): Promis
   let offset = record?.url === url ? await sizeOf(part) : 0;
   const abort = new AbortController();
   const headers: Record<string, string> = { "accept-encoding": "identity" };
-  if (offset > 0) headers["range"] = `bytes=${offset}-`;
+  if (offset > 0) headers.range = `bytes=${offset}-`;
   if (offset > 0 && record?.validator) headers["if-range"] = record.validator;
   const idle = setTimeout(() => abort.abort(new Error("no data for a while")), options.idleMs ?? 30_000);
   try {

@@ -44,6 +44,9 @@ export function lockByFile(host: Host, name: string, open: typeof openSync = ope
   }
 }
 
+/** Whoever changes the host as a whole holds this one: one at a time. */
+export const hostLock = "host";
+
 /** Waits for the lock, says so, gives up with `busy`. Holding it is written down in a log, so that overlaps could be found. */
 export async function withLock<T>(
   host: Host,
@@ -71,19 +74,20 @@ export async function withLock<T>(
   }
   try {
     await writeAtomic(note, `${holder} (pid ${process.pid})\n`);
-    await journal(host, "begin", holder);
+    await journal(host, name, "begin", holder);
     return await body();
   } finally {
-    await journal(host, "end", holder);
+    await journal(host, name, "end", holder);
     await release();
   }
 }
 
-async function journal(host: Host, event: "begin" | "end", what: string): Promise<void> {
-  await mkdir(host.paths.logs, { recursive: true, mode: 0o700 });
-  await appendFile(
-    join(host.paths.logs, "changes.log"),
-    `${new Date().toISOString()} ${event} ${process.pid} ${what}\n`,
-    { mode: 0o600 },
-  );
+async function journal(host: Host, name: string, event: "begin" | "end", what: string): Promise<void> {
+  if (name !== hostLock) return;
+  if (event === "begin") await mkdir(host.paths.logs, { recursive: true, mode: 0o700 });
+  const line = `${new Date().toISOString()} ${event} ${process.pid} ${what}\n`;
+  await appendFile(join(host.paths.logs, "changes.log"), line, { mode: 0o600 }).catch((error: unknown) => {
+    // The removal of the runtime takes the log along.
+    if (errno(error) !== "ENOENT") throw error;
+  });
 }

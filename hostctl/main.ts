@@ -8,7 +8,7 @@ import { parseDocument, schemas } from "./documents.ts";
 import { download } from "./download-job.ts";
 import { asFailure, HostFailure } from "./failure.ts";
 import { type Host, thisHost } from "./host.ts";
-import { withLock } from "./lock.ts";
+import { hostLock, withLock } from "./lock.ts";
 import { observe } from "./observe.ts";
 import { prove } from "./prove.ts";
 import { convergeLmstudio, removeLmstudio } from "./resources/lmstudio.ts";
@@ -79,7 +79,7 @@ async function main(words: readonly string[]): Promise<number> {
 async function perform(host: Host, verb: string, part: string, text: string): Promise<{ token?: string; done: Done }> {
   const name = `${verb} ${part}`.trim();
   const exclusively = (body: () => Promise<Done>, more = "") =>
-    withLock(host, "host", `${name}${more}`, async () => {
+    withLock(host, hostLock, `${name}${more}`, async () => {
       await sweepStaging(ownFolders(host));
       return await body();
     });

@@ -69,7 +69,7 @@ async function planSettings(host: Host, backendPort: number) {
   const written = (await readJson<Written>(recordPath(host))) ?? {};
   const current = await readJson<{ downloadsFolder?: unknown }>(join(host.paths.lmstudio, settingsFile));
   const known = typeof current?.downloadsFolder === "string" ? current.downloadsFolder : null;
-  const ours = written[settingsFile]?.["downloadsFolder"] !== undefined;
+  const ours = written[settingsFile]?.downloadsFolder !== undefined;
   const wanted = wantedSettings(host, backendPort, ours ? null : known);
   const changes: Change[] = [];
   const files: [string, Tree][] = [];

@@ -34,7 +34,7 @@ export async function supervise(host: Host): Promise<void> {
   const supervisor = new Supervisor(host, await Notebook.open(host), stop.signal);
   const channel = await openChannel(host, () => ({ poked: supervisor.poke() }));
   supervisor.channel = channel;
-  if (process.env["NOTIFY_SOCKET"]) await run(host, "systemd-notify", ["--ready"], { timeoutMs: 5000 });
+  if (process.env.NOTIFY_SOCKET) await run(host, "systemd-notify", ["--ready"], { timeoutMs: 5000 });
   await supervisor.loop();
   await supervisor.shutDown();
   await channel.close();
