@@ -59,7 +59,7 @@ async function program(): Promise<pulumi.Inputs> {
   );
 
   const artifacts = codexArtifacts(spec, keys[0]?.value);
-  const written = seen.stdout.apply(() => (pulumi.runtime.isDryRun() ? [] : writeArtifacts(artifacts, stack)));
+  seen.stdout.apply(() => pulumi.runtime.isDryRun() || writeArtifacts(artifacts, stack));
   const tokens = Object.fromEntries(Object.entries(survey.judgements).map(([name, { token }]) => [name, token]));
   return {
     endpoint: baseUrl(spec),
@@ -67,7 +67,6 @@ async function program(): Promise<pulumi.Inputs> {
     proof: seen.stdout.apply((line) => (JSON.parse(line) as ProofResult).words),
     // One of them holds a key, and all of them are long: shown as [secret], read by `lmstack codex install`.
     codex: pulumi.secret(Object.fromEntries(artifacts.map(({ name, content, mode }) => [name, { mode, content }]))),
-    codexFiles: written,
     versions: { lmstudio: spec.lmstudio.version, runtime: survey.runtime.hash, node: survey.runtime.node },
     // For a preview while the host is away.
     known: pulumi.secret({ ...survey.known, tokens }),

@@ -4,15 +4,12 @@ import { join } from "node:path";
 import { stackFolder } from "../host/survey.ts";
 import type { Artifact } from "./artifacts.ts";
 
-/** @returns the files' names. A secret one is written with mode 0600 from the first byte. */
+/** A secret one is written with mode 0600 from the first byte. */
 export function writeArtifacts(
   artifacts: readonly Artifact[],
   stack: string,
   folder = join(stackFolder(stack), "codex"),
-): string[] {
+): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return artifacts.map(({ name, content, mode }) => {
-    writeFileSync(join(folder, name), content, { mode });
-    return name;
-  });
+  for (const { name, content, mode } of artifacts) writeFileSync(join(folder, name), content, { mode });
 }

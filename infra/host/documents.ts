@@ -93,7 +93,7 @@ export const observeDocument = (documents: Documents): ObserveDocument => ({
   stack: documents.lmstudio.stack,
   become: documents.lmstudio.become,
   backendPort: documents.lmstudio.backendPort,
-  proxyPort: documents.proxyConfig.listen.port ?? 0,
+  proxyPort: documents.proxyConfig.listen?.port ?? 0,
   models: documents.models.map((model) => ({ ...model, token: "observe" })),
   lmstudio: { ...documents.lmstudio, token: "observe" },
 });
