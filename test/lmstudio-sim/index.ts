@@ -1,7 +1,3 @@
-export { buildInstaller } from "./build.ts";
-export { writeScriptModel } from "./gguf/script-model.ts";
+/** For tests in the same process: the server alone, or an installation in a scratch home. What hosts need is in `build.ts`, `gguf/script-model.ts` and `smollm.ts`. */
 export { installInto } from "./install.ts";
-export { type JournalEntry, readJournal } from "./journal.ts";
-export { type SimModel, type SimServer, type SimServerOptions, startSimServer } from "./sim-server.ts";
-export { fetchSmolLm, smollmSha256 } from "./smollm.ts";
-export { defaultTraps, type Traps } from "./traps.ts";
+export { type SimServer, startSimServer } from "./sim-server.ts";

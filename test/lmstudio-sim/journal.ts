@@ -34,7 +34,7 @@ export type JournalEntry = { readonly at: number } & (
 
 /** Distributes over the union, which `Omit` alone would not. */
 type WithoutTime<T> = T extends unknown ? Omit<T, "at"> : never;
-export type JournalEvent = WithoutTime<JournalEntry>;
+type JournalEvent = WithoutTime<JournalEntry>;
 
 export interface Journal {
   add(entry: JournalEvent): void;
@@ -49,7 +49,7 @@ export function memoryJournal(): Journal {
   };
 }
 
-export const journalFile = (lmstudioHome: string): string => join(lmstudioHome, ".internal", "sim-journal.jsonl");
+const journalFile = (lmstudioHome: string): string => join(lmstudioHome, ".internal", "sim-journal.jsonl");
 
 /** Synchronous appends, so that a killed daemon leaves a complete record. */
 export function fileJournal(lmstudioHome: string): Journal {

@@ -7,7 +7,7 @@ import { type JournalEntry, memoryJournal } from "./journal.ts";
 import { type DownloadedModel, defaultScript, type Script } from "./model.ts";
 import { defaultTraps, type Traps } from "./traps.ts";
 
-export interface SimModel extends Partial<Script> {
+interface SimModel extends Partial<Script> {
   /** Identifier of the loaded instance, and the model's key when it is not loaded. */
   readonly id: string;
   /** Default true. */
@@ -20,7 +20,7 @@ export interface SimModel extends Partial<Script> {
   readonly gguf?: string;
 }
 
-export interface SimServerOptions extends Partial<Traps> {
+interface SimServerOptions extends Partial<Traps> {
   /** Default: one thinking model named `sim-thinker`, loaded. */
   readonly models?: readonly SimModel[];
   /** Default 0: any free port. */

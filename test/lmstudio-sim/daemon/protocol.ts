@@ -9,7 +9,7 @@ export interface DaemonStatus {
   readonly version: string;
 }
 
-export interface LoadedModel {
+interface LoadedModel {
   readonly model: DownloadedModel;
   readonly identifier: string;
   readonly ttlMs: number | null;
@@ -20,7 +20,7 @@ export interface LoadedModel {
   readonly parallel: number;
 }
 
-export interface LoadCall {
+interface LoadCall {
   readonly path: string;
   readonly identifier?: string | undefined;
   readonly contextLength?: number | undefined;

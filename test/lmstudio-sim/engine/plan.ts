@@ -21,7 +21,7 @@ const musings = [
 ];
 
 /** `sim:tokens=500` and the like in the last user message. */
-export function directives(messages: readonly Message[]): Readonly<Record<string, number>> {
+function directives(messages: readonly Message[]): Readonly<Record<string, number>> {
   const last = messages.findLast((message) => message.role === "user");
   const found: Record<string, number> = {};
   for (const match of (last?.text ?? "").matchAll(/\bsim:([a-z]+)=(\d+)/g))

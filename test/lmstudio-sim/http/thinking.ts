@@ -8,7 +8,7 @@ export type Dialect = "chat" | "responses" | "native" | "messages" | "completion
 type Body = Readonly<Record<string, unknown>>;
 
 /** What the request itself says in the one form that its endpoint honours; null when it says nothing that counts. */
-export function requestedThinking(dialect: Dialect, body: Body, traps: Traps): boolean | null {
+function requestedThinking(dialect: Dialect, body: Body, traps: Traps): boolean | null {
   if (dialect === "chat") return fromEffort(body.reasoning_effort);
   if (dialect === "responses") return fromEffort((body.reasoning as Body | null | undefined)?.effort);
   if (dialect === "native")
