@@ -1,6 +1,8 @@
 /** How `lms` reaches the daemon, waking it where the real one does. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { type FoundDaemon, runningDaemon } from "../daemon/discovery.ts";
 import { installLocationFile } from "../daemon/home.ts";
@@ -17,15 +19,21 @@ export class Client {
   }
 
   async call<Name extends CallName>(name: Name, input: Calls[Name]["in"]): Promise<Calls[Name]["out"]> {
-    // No time limit: a load takes as long as it takes.
-    const response = await fetch(`http://127.0.0.1:${this.daemon.port}/${name}`, {
-      method: "POST",
-      body: JSON.stringify(input),
-    });
-    const answer = (await response.json()) as { result: Calls[Name]["out"]; error?: string };
+    const response = await requestDaemon(this.daemon, `/${name}`, JSON.stringify(input));
+    let text = "";
+    for await (const chunk of response) text += String(chunk);
+    const answer = JSON.parse(text) as { result: Calls[Name]["out"]; error?: string };
     if (answer.error !== undefined) throw new Fault(answer.error);
     return answer.result;
   }
+}
+
+/** Without any time limit, unlike fetch: a load takes as long as it takes, and a log may be silent for hours. */
+export async function requestDaemon(daemon: FoundDaemon, path: string, body = ""): Promise<IncomingMessage> {
+  const outgoing = request({ host: "127.0.0.1", port: daemon.port, path, method: "POST" });
+  outgoing.end(body);
+  const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+  return response.setEncoding("utf8");
 }
 
 /** Starts the daemon if it is not there: any harmless-looking listing does. */

@@ -1,15 +1,15 @@
 /** `lms log stream`. */
-import { wakingClient } from "./client.ts";
+import { requestDaemon, wakingClient } from "./client.ts";
 import { print } from "./console.ts";
 
 /** Until it is told to stop; SIGTERM is a good end. */
 export async function logStream(home: string, options: { json?: boolean; source?: string }): Promise<void> {
   const { daemon } = await wakingClient(home);
   process.on("SIGTERM", () => process.exit(0));
-  const response = await fetch(`http://127.0.0.1:${daemon.port}/log`);
+  const response = await requestDaemon(daemon, "/log");
   let rest = "";
-  for await (const chunk of response.body ?? []) {
-    const lines = (rest + Buffer.from(chunk).toString("utf8")).split("\n");
+  for await (const chunk of response) {
+    const lines = (rest + String(chunk)).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
       const { timestamp, data } = JSON.parse(line) as { timestamp: number; data: { type: string; content: unknown } };

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -149,12 +151,29 @@ describe.concurrent("server (lms server.ts)", () => {
     await settle(async () => (await box.json<{ running: boolean }>("server", "status")).running);
   });
 
-  test("prompts are in the log files unless the setting says otherwise, and log stream shows them", async () => {
+  test("prompts are in the log files unless the setting says otherwise, and log stream shows them until SIGTERM", async () => {
     await using box = await scratchHome({ models: [{ name: "m", tokenMs: 0 }] });
     const port = await freePort();
     await box.lms("server", "start", "--port", String(port));
     const ask = (input: string): Promise<Response> =>
       fetch(`http://127.0.0.1:${port}/v1/responses`, { method: "POST", body: JSON.stringify({ model: "m", input }) });
+    const follower = spawn(box.sim.lms, ["log", "stream", "--json"], {
+      env: { HOME: box.home, PATH: "/usr/bin:/bin" },
+    });
+    let followed = "";
+    follower.stdout.on("data", (chunk: Buffer) => {
+      followed += chunk.toString();
+    });
+    await settle(async () => {
+      await (await ask("streamed-prompt")).text();
+      return followed.includes("streamed-prompt");
+    });
+    follower.kill("SIGTERM");
+    expect(await once(follower, "close")).toEqual([0, null]);
+    expect(JSON.parse(followed.split("\n")[0] ?? "")).toMatchObject({
+      timestamp: expect.any(Number),
+      data: { type: expect.any(String) },
+    });
     await (await ask("planted-prompt")).text();
     const day = new Date().toISOString().slice(0, 10);
     const log = join(box.sim.home, "server-logs", day.slice(0, 7), `${day}.1.log`);
