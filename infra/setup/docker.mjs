@@ -53,32 +53,40 @@ async function state(env) {
   return worst;
 }
 
-async function untilRunning(env, log) {
+/** @throws {SetupError} when it is not there in time, or `hasEnded` says that it will not come */
+async function untilRunning(env, where, hasEnded = () => false) {
   const deadline = Date.now() + START_TIMEOUT_MS;
-  while (Date.now() < deadline) {
+  while (Date.now() < deadline && !hasEnded()) {
     if ((await state(env)) === "ok") return;
     await wait(START_POLL_MS);
   }
-  const tail = existsSync(log) ? `\n${lastLines(readFileSync(log, "utf8"), 8)}` : "";
-  throw new SetupError(
-    `dockerd was started and does not answer after ${START_TIMEOUT_MS / 1000} s.${tail}`,
-    `See ${log}`,
-  );
+  const how = hasEnded() ? "ended again" : `does not answer after ${START_TIMEOUT_MS / 1000} s`;
+  throw new SetupError(`dockerd was started and ${how}`, `look at ${where}`);
 }
 
 /** By systemd where that runs, else as a daemon in a session of its own, so that it outlives this terminal. */
 async function start(env) {
-  const log = join(stateFolder(env), "dockerd.log");
   if (existsSync("/run/systemd/system")) {
     say("docker: installed but not running, starting it with systemctl");
     await runProgram("systemctl", ["start", "docker"]);
     return untilRunning(env, "journalctl -u docker");
   }
+  const log = join(stateFolder(env), "dockerd.log");
   say(`docker: installed but not running, starting dockerd (log: ${log})`);
   mkdirSync(stateFolder(env), { recursive: true });
   const output = openSync(log, "a");
-  spawn("dockerd", [], { detached: true, stdio: ["ignore", output, output] }).unref();
-  return untilRunning(env, log);
+  const daemon = spawn("dockerd", [], { detached: true, stdio: ["ignore", output, output] });
+  let ended = false;
+  const end = () => {
+    ended = true;
+  };
+  daemon.once("exit", end).once("error", end).unref();
+  try {
+    return await untilRunning(env, log, () => ended);
+  } catch (error) {
+    for (const line of lastLines(readFileSync(log, "utf8"), 5).split("\n")) say(`    ${line}`);
+    throw error;
+  }
 }
 
 function withoutDocker(reason, commands) {
@@ -120,7 +128,7 @@ export async function ensureDocker(env = process.env) {
   if (!installed && !isDebian()) return withoutDocker("it is not installed", adviceFor(process.platform));
   try {
     if (!installed) await ensureDebianPackages(PACKAGES, "Docker for the test hosts");
-    await start(env);
+    if ((await state(env)) !== "ok") await start(env); // where an init system runs, installing it has started it
     return "ok";
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;

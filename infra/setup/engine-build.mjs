@@ -72,13 +72,22 @@ export async function buildEngine(folder) {
   const staging = `${folder}.new`;
   mkdirSync(staging, { recursive: true });
   let built = 0;
+  let lastLine = Date.now();
   const build = runProgram(go, ["build", "-v", ...GO_FLAGS, "-o", `${staging}/`, ...PACKAGES], {
     cwd: sources,
     env,
-    onLine: () => built++,
+    onLine: () => {
+      built++;
+      lastLine = Date.now();
+    },
   });
-  const percent = () => Math.min(99, Math.round((100 * built) / Math.max(1, total)));
-  const line = () => `engine: ${built} of at most ${total} packages compiled, ${percent()} % (${seconds(started)})`;
+  // Packages that Go's cache already has are not counted, and linking the two programs prints nothing for a minute.
+  const line = () => {
+    const quiet = Date.now() - lastLine > 15_000;
+    const percent = Math.min(99, Math.round((100 * built) / Math.max(1, total)));
+    const what = quiet ? "linking" : `${percent} %, ${built} of at most ${total} packages compiled`;
+    return `engine: ${what} (${seconds(started)})`;
+  };
   const { code, output } = await withHeartbeat(line, build);
   if (code !== 0) {
     rmSync(staging, { recursive: true, force: true });

@@ -36,6 +36,14 @@ function npmCommand(env) {
   return [npm];
 }
 
+/** npm puts its reasons first and its usage last. */
+function npmReasons(output) {
+  const reasons = output
+    .split("\n")
+    .filter((line) => /^npm (error|ERR!) +\S/.test(line) && !/Usage|Options|--/.test(line));
+  return reasons.length > 0 ? reasons.slice(0, 12).join("\n") : lastLines(output);
+}
+
 export async function ensurePackages(env = process.env) {
   const locked = packagesIn(join(clone, "package-lock.json"));
   if (locked === undefined) {
@@ -58,7 +66,7 @@ export async function ensurePackages(env = process.env) {
   const { code, output } = await withHeartbeat(() => `packages: npm is still at it (${seconds(started)})`, install);
   if (code !== 0) {
     throw new SetupError(
-      `npm ci failed:\n${lastLines(output)}`,
+      `npm ci failed:\n${npmReasons(output)}`,
       "Check that npm can reach its registry (npm ping) and run the same command again.",
     );
   }
