@@ -1,7 +1,6 @@
 /** A GPU box as a user has it before the first `up`: a host that answers to SSH, LM Studio's tarball within reach, two GGUF files on its model disk. */
-import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { execa } from "execa";
 import { type HostOptions, startHost, type TestHost } from "../hosts/host.ts";
 import { buildInstaller } from "../lmstudio-sim/build.ts";
 import { writeScriptModel } from "../lmstudio-sim/gguf/script-model.ts";
@@ -45,7 +44,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
   const { tarball, sha512, version } = await buildInstaller({ version: lmstudioVersion, onProgress: say });
   const remoteTarball = `/models/dist/${version}-linux-x64.full.tar.gz`;
   await host.exec("install -d -o gpu /models/dist", { root: true });
-  await host.copyIn(tarball, remoteTarball);
+  await putFile(host, tarball, remoteTarball);
   const models = [await putModel(host, thinker, await scriptModelFile())];
   if (options.realModel ?? true) models.push(await putModel(host, smollm, await fetchSmolLm(say)));
   return { host, installer: { version, url: `file://${remoteTarball}`, sha512 }, models };
@@ -53,14 +52,16 @@ export async function startBox(options: BoxOptions): Promise<Box> {
 
 async function putModel(host: TestHost, id: string, local: string): Promise<ModelFile> {
   const path = `/models/${id}.gguf`;
-  await host.copyIn(local, path);
-  return {
-    id,
-    path,
-    sha256: createHash("sha256")
-      .update(await readFile(local))
-      .digest("hex"),
-  };
+  return { id, path, sha256: await putFile(host, local, path) };
+}
+
+/** Copies a file unless it is there already: a new copy would be a changed file to whoever verified the old one. Returns its SHA-256. */
+async function putFile(host: TestHost, local: string, remote: string): Promise<string> {
+  const { stdout } = await execa("sha256sum", [local]);
+  const sha256 = stdout.slice(0, 64);
+  const { exitCode } = await host.exec(`echo '${sha256}  ${remote}' | sha256sum --check --status`, { reject: false });
+  if (exitCode !== 0) await host.copyIn(local, remote);
+  return sha256;
 }
 
 export async function scriptModelFile(): Promise<string> {
