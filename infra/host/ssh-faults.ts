@@ -19,6 +19,7 @@ export function sshFault(stderr: string, connection: RemoteConnection): SshFault
     next,
     unreachable,
   });
+  const byHand = `ssh -p ${port} ${proxyJump ? `-J ${proxyJump} ` : ""}${user}@${host}`;
   const keyWanted = connection.hostKey.split(" ").slice(0, 2).join(" ");
 
   if (
@@ -37,7 +38,7 @@ export function sshFault(stderr: string, connection: RemoteConnection): SshFault
     return fault(
       `that no key was accepted (${last})`,
       `that ${user} may log in with a key from your agent, your ~/.ssh/config, or LMSTACK_SSH_IDENTITY`,
-      `run \`ssh -p ${port} ${user}@${host} true\`; \`ssh-copy-id\` puts your key there`,
+      `run \`${byHand} true\`; \`ssh-copy-id\` puts your key there`,
     );
   }
   if (/could not resolve hostname/i.test(stderr)) {
@@ -52,12 +53,7 @@ export function sshFault(stderr: string, connection: RemoteConnection): SshFault
     );
   }
   if (/timed out|timeout|no route|unreachable|connection (closed|reset)|broken pipe/i.test(stderr)) {
-    return fault(
-      `no answer${via} (${last})`,
-      "a host that answers to ssh",
-      `switch it on, or try \`ssh -p ${port} ${user}@${host}\``,
-      true,
-    );
+    return fault(`no answer${via} (${last})`, "a host that answers to ssh", `switch it on, or try \`${byHand}\``, true);
   }
   if (/sudo: a password is required|not allowed to execute|may not run sudo/i.test(stderr)) {
     return fault(
@@ -66,10 +62,5 @@ export function sshFault(stderr: string, connection: RemoteConnection): SshFault
       "run `npx lmstack host prepare`, or drop lmstudio.user",
     );
   }
-  return fault(
-    `that the ssh call failed${via} (${last})`,
-    "a working ssh login",
-    `try \`ssh -p ${port} ${user}@${host} true\``,
-    true,
-  );
+  return fault(`that the ssh call failed${via} (${last})`, "a working ssh login", `try \`${byHand} true\``, true);
 }
