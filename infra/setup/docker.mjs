@@ -74,7 +74,7 @@ async function start(env) {
   const log = join(stateFolder(env), "dockerd.log");
   say(`docker: installed but not running, starting dockerd (log: ${log})`);
   mkdirSync(stateFolder(env), { recursive: true });
-  const output = openSync(log, "a");
+  const output = openSync(log, "w");
   const daemon = spawn("dockerd", [], { detached: true, stdio: ["ignore", output, output] });
   let ended = false;
   const end = () => {

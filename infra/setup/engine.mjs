@@ -7,9 +7,9 @@ import { ENGINE_VERSION, engineHashes, enginePaths, layOut } from "./engine-layo
 import { cacheFolder } from "./folders.mjs";
 import { withLock } from "./lock.mjs";
 import { findOnPath, lastLines, runProgram } from "./program.mjs";
-import { SetupError, say } from "./report.mjs";
+import { SetupError, say, seconds, withHeartbeat } from "./report.mjs";
 
-const INSTALLER = "https://get.pulumi.com";
+const INSTALLER = "https://get.pulumi.com/install.sh";
 const INSTALLER_PATIENCE_MS = 5_000;
 /** Node type stripping, the gRPC events and the parameters that the SDK of this clone uses are there from this version on. */
 const OLDEST_ENGINE = [3, 200];
@@ -74,7 +74,9 @@ async function downloadOfficial(root) {
   say(`engine: downloading Pulumi ${ENGINE_VERSION} with its official installer`);
   const staging = `${root}.new`;
   const args = ["-c", script, "install.sh", "--version", ENGINE_VERSION, "--install-root", staging, "--no-edit-path"];
-  const { code, output } = await runProgram("sh", args);
+  const started = Date.now();
+  const progress = () => `engine: still downloading (${seconds(started)})`;
+  const { code, output } = await withHeartbeat(progress, runProgram("sh", args));
   const pulumi = join(staging, "bin", "pulumi");
   if (code !== 0 || !existsSync(pulumi)) {
     rmSync(staging, { recursive: true, force: true });
