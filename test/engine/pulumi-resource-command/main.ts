@@ -114,9 +114,10 @@ function diff(request: Provider.DiffRequest): Provider.DiffResponse {
   const response = new messages.DiffResponse();
   response.setChanges(messages.DiffResponse.DiffChanges[found.length > 0 ? "DIFF_SOME" : "DIFF_NONE"]);
   response.setHasdetaileddiff(found.length > 0);
+  // The console names whole inputs ("[diff: ~environment]"); the paths inside them are for `--diff`.
+  response.setDiffsList([...new Set(found.map(({ path }) => path.replace(/[.[].*$/s, "")))]);
   for (const change of found) {
     response.getDetaileddiffMap().set(change.path, new messages.PropertyDiff().setKind(kindOf(change)));
-    response.addDiffs(change.path);
     if (change.replaces) response.addReplaces(change.path);
   }
   return response;
