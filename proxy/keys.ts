@@ -14,7 +14,7 @@ export interface Caller {
 
 export type Gatekeeper = (headers: IncomingHttpHeaders) => Caller | Fault;
 
-export const anyone: Caller = { id: "anonymous", mayUse: () => true, unrestricted: true };
+const anyone: Caller = { id: "anonymous", mayUse: () => true, unrestricted: true };
 export const localAdmin: Caller = { id: "admin-socket", mayUse: () => true, unrestricted: true };
 
 /** Header fields that carry a key of ours; they end here and never reach LM Studio. */

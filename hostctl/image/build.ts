@@ -123,7 +123,10 @@ async function tryBuild(host: Host, docker: string, context: string, base: strin
   const tried = await run(host, docker, ["run", "--rm", ...hardened, "--user", "54321:54321", id, "--help"], {
     timeoutMs: 60_000,
   });
-  if (tried.code !== 0) return { ok: false, reason: lastLine(tried.stderr) || "it does not start" };
+  if (tried.code !== 0) {
+    await run(host, docker, ["rmi", id], { timeoutMs: 30_000 });
+    return { ok: false, reason: lastLine(tried.stderr) || "it does not start" };
+  }
   return { ok: true, id };
 }
 

@@ -9,7 +9,7 @@ export interface Span {
   readonly end: number;
 }
 
-export interface Member {
+interface Member {
   /** Decoded: `"model"` written as `"\u006dodel"` is `model`. */
   readonly key: string;
   readonly keyStart: number;

@@ -4,7 +4,7 @@ import type { Dispatcher } from "undici";
 import { Fault } from "../errors/fault.ts";
 import type { ReasoningOptions } from "../thinking/policy.ts";
 
-export interface CatalogModel {
+interface CatalogModel {
   readonly reasoning: ReasoningOptions;
 }
 
@@ -65,7 +65,7 @@ interface ListedModel {
 }
 
 /** Throws when `answer` is not the list that `/api/v1/models` gives. */
-export function readModels(answer: unknown): LoadedModels {
+function readModels(answer: unknown): LoadedModels {
   const listed = (answer as { models?: unknown } | null)?.models;
   if (!Array.isArray(listed)) {
     throw new Fault(

@@ -1,7 +1,7 @@
 /** A streaming request and its events, each with the moment at which it arrived. */
 import { createParser } from "eventsource-parser";
 
-export interface TimedEvent {
+interface TimedEvent {
   readonly at: number;
   readonly event: string | undefined;
   readonly data: string;

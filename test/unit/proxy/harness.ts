@@ -8,7 +8,7 @@ import { pino } from "pino";
 import { type ProxyConfigInput, proxyConfigSchema } from "../../../infra/spec/proxy-config.ts";
 import { type RunningProxy, startProxy } from "../../../proxy/run.ts";
 
-export interface SeenRequest {
+interface SeenRequest {
   readonly method: string;
   readonly url: string;
   readonly rawHeaders: readonly string[];
@@ -150,7 +150,7 @@ export async function listen(server: net.Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-export async function close(server: http.Server): Promise<void> {
+async function close(server: http.Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeAllConnections();
   await closed;

@@ -10,7 +10,7 @@ const anyString = fc.oneof(
 );
 
 /** A string literal, some of its characters written as \u escapes. */
-export const stringText = (value: fc.Arbitrary<string>) =>
+const stringText = (value: fc.Arbitrary<string>) =>
   fc.tuple(value, fc.array(fc.boolean(), { maxLength: 40 })).map(([text, escaped]) => {
     const units = text.split("").map((unit, index) => {
       const code = unit.charCodeAt(0);
