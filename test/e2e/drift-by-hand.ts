@@ -45,7 +45,7 @@ export const drifts: readonly Drift[] = [
   {
     name: "the proxy's container removed",
     happen: (host) => host.exec("docker rm -f $(docker ps -q --filter label=dev.lmstack.stack)"),
-    touches: /^proxy/,
+    touches: /^(lmstack-)?proxy/,
     says: /proxy/i,
   },
   {
