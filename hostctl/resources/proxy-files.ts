@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Become, Change, Observed, ProxyFilesDocument } from "../../infra/spec/host-documents.ts";
 import { sysctlFile } from "../../infra/spec/host-layout.ts";
@@ -79,15 +79,16 @@ async function requireOwnPort(host: Host, port: number): Promise<void> {
   );
 }
 
-/** Sockets of running proxies; those that nobody listens on any more are swept. */
+/** Sockets of running proxies, the newest first: while one replaces another there are two. */
 export async function adminSockets(host: Host): Promise<string[]> {
   const names = (await readdir(host.paths.proxy).catch(() => [])).filter((name) => /^admin-.*\.sock$/.test(name));
-  const alive: string[] = [];
+  const alive: { path: string; since: number }[] = [];
   for (const name of names) {
     const path = join(host.paths.proxy, name);
-    if ((await get({ socketPath: path }, "/healthz", 1500)) !== null) alive.push(path);
+    const since = await stat(path).then(({ mtimeMs }) => mtimeMs, () => 0);
+    if ((await get({ socketPath: path }, "/healthz", 1500)) !== null) alive.push({ path, since });
   }
-  return alive;
+  return alive.sort((a, b) => b.since - a.since).map(({ path }) => path);
 }
 
 const ancestorScript = "lms-no-think-proxy.py";

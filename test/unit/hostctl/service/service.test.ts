@@ -1,0 +1,142 @@
+import { describe, expect, test } from "vitest";
+import { launchctlArguments, launchdPlace } from "../../../../hostctl/service/launchd.ts";
+import { renderLaunchdPlist } from "../../../../hostctl/service/launchd-plist.ts";
+import { chooseFlavour } from "../../../../hostctl/service/service.ts";
+import { renderSystemdUnit } from "../../../../hostctl/service/systemd-unit.ts";
+
+describe("the flavour of a service", () => {
+  const around = { platform: "linux", become: "sudo", ownHome: true, systemd: true, userManager: true } as const;
+  test.each([
+    ["systemd", around],
+    ["systemd-user", { ...around, become: "none" }],
+    ["detached", { ...around, become: "none", userManager: false }],
+    ["detached", { ...around, systemd: false }],
+    ["launchd", { ...around, platform: "darwin", systemd: false }],
+    ["detached", { ...around, ownHome: false }],
+    ["detached", { ...around, platform: "darwin", ownHome: false }],
+  ] as const)("is %s where that is what the host offers", (flavour, where) => {
+    expect(chooseFlavour(where)).toBe(flavour);
+  });
+});
+
+describe("the systemd unit", () => {
+  const unit = {
+    description: "lmstack supervisor of LM Studio",
+    command: ["/home/g p/.lmstack/current/node", "/home/g p/hostctl.mjs", "supervise"],
+    home: "/home/g p",
+    notify: true,
+    mounts: ["/models", "/mnt/more models"],
+    stopSeconds: 15,
+  };
+  test("of the system runs as the user, waits for the models' mounts, and takes its daemon along when it ends", () => {
+    expect(renderSystemdUnit({ ...unit, user: "gpu" })).toMatchInlineSnapshot(`
+      "[Unit]
+      Description=lmstack supervisor of LM Studio
+      After=network-online.target nvidia-persistenced.service
+      Wants=network-online.target
+      RequiresMountsFor=/models "/mnt/more models"
+      StartLimitIntervalSec=0
+
+      [Service]
+      Type=notify
+      NotifyAccess=all
+      User=gpu
+      Environment="HOME=/home/g p"
+      WorkingDirectory=/home/g p
+      ExecStart="/home/g p/.lmstack/current/node" "/home/g p/hostctl.mjs" supervise
+      Restart=always
+      RestartSec=2
+      KillMode=mixed
+      TimeoutStopSec=15
+      OOMPolicy=continue
+      LimitNOFILE=65536
+      NoNewPrivileges=yes
+
+      [Install]
+      WantedBy=multi-user.target
+      "
+    `);
+  });
+  test("of the user names no user and no mounts", () => {
+    const text = renderSystemdUnit(unit);
+    expect(text).not.toMatch(/^User=|RequiresMountsFor/m);
+    expect(text).toContain("WantedBy=default.target");
+  });
+  test("escapes what systemd would expand", () => {
+    expect(renderSystemdUnit({ ...unit, command: ['/bin/a$b%c"d'] })).toContain('ExecStart="/bin/a$$b%%c\\"d"');
+  });
+});
+
+describe("launchd", () => {
+  test("gets a plist that keeps the job alive and gives it its home", () => {
+    const text = {
+      label: "dev.lmstack.supervisor",
+      command: ["/Users/g p/node", "h.mjs"],
+      home: "/Users/g p",
+      log: "/Users/g p/x.log",
+      user: "g",
+      exitSeconds: 15,
+    };
+    expect(renderLaunchdPlist(text)).toMatchInlineSnapshot(`
+      "<?xml version="1.0" encoding="UTF-8"?>
+      <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+      <plist version="1.0">
+        <dict>
+          <key>Label</key>
+          <string>dev.lmstack.supervisor</string>
+          <key>UserName</key>
+          <string>g</string>
+          <key>ProgramArguments</key>
+          <array>
+            <string>/Users/g p/node</string>
+            <string>h.mjs</string>
+          </array>
+          <key>EnvironmentVariables</key>
+          <dict>
+            <key>HOME</key>
+            <string>/Users/g p</string>
+            <key>PATH</key>
+            <string>/usr/bin:/bin:/usr/sbin:/sbin</string>
+          </dict>
+          <key>WorkingDirectory</key>
+          <string>/Users/g p</string>
+          <key>RunAtLoad</key>
+          <true/>
+          <key>KeepAlive</key>
+          <true/>
+          <key>ThrottleInterval</key>
+          <integer>2</integer>
+          <key>ExitTimeOut</key>
+          <integer>15</integer>
+          <key>AbandonProcessGroup</key>
+          <false/>
+          <key>StandardOutPath</key>
+          <string>/Users/g p/x.log</string>
+          <key>StandardErrorPath</key>
+          <string>/Users/g p/x.log</string>
+        </dict>
+      </plist>
+      "
+    `);
+    expect(renderLaunchdPlist({ label: "l", command: ["c"], home: "/h", log: "/l", exitSeconds: 1 })).not.toContain(
+      "UserName",
+    );
+  });
+  test("is told the domain of a daemon or of an agent", () => {
+    const daemon = launchdPlace("dev.lmstack.proxy", true, 501, "/Users/g");
+    const agent = launchdPlace("dev.lmstack.proxy", false, 501, "/Users/g");
+    expect(daemon).toEqual({
+      domain: "system",
+      target: "system/dev.lmstack.proxy",
+      file: "/Library/LaunchDaemons/dev.lmstack.proxy.plist",
+    });
+    expect(launchctlArguments("bootstrap", daemon)).toEqual([
+      "bootstrap",
+      "system",
+      "/Library/LaunchDaemons/dev.lmstack.proxy.plist",
+    ]);
+    expect(launchctlArguments("bootout", agent)).toEqual(["bootout", "gui/501/dev.lmstack.proxy"]);
+    expect(launchctlArguments("kickstart", agent)).toEqual(["kickstart", "-k", "gui/501/dev.lmstack.proxy"]);
+    expect(agent.file).toBe("/Users/g/Library/LaunchAgents/dev.lmstack.proxy.plist");
+  });
+});
