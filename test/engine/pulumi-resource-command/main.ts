@@ -30,13 +30,29 @@ type Struct = InstanceType<typeof struct.Struct>;
 const fromWire = (value: Struct | undefined): Properties => (value?.toJavaScript() ?? {}) as Properties;
 const toWire = (properties: Properties): Struct => struct.Struct.fromJavaScript(properties as Record<string, never>);
 
-/** Progress, shown beside the resource while it runs and kept nowhere. */
-function logTo(urn: string): (line: string) => void {
-  return (line) => {
+/**
+ * Progress, shown beside the resource while it runs and kept nowhere. Lines are sent one after the other, and a step ends
+ * after its last line has arrived; an engine that is gone takes none and holds nothing up.
+ */
+class StatusLog {
+  #sent: Promise<void> = Promise.resolve();
+  readonly #urn: string;
+
+  constructor(urn: string) {
+    this.#urn = urn;
+  }
+
+  readonly write = (line: string): void => {
     const request = new engineMessages.LogRequest();
-    request.setSeverity(engineMessages.LogSeverity.INFO).setUrn(urn).setMessage(line).setEphemeral(true);
-    engine?.log(request, () => {});
+    request.setSeverity(engineMessages.LogSeverity.INFO).setUrn(this.#urn).setMessage(line).setEphemeral(true);
+    this.#sent = this.#sent.then(
+      () => new Promise((resolve) => (engine === undefined ? resolve() : engine.log(request, () => resolve()))),
+    );
   };
+
+  flushed(): Promise<void> {
+    return this.#sent;
+  }
 }
 
 interface Step {
@@ -56,11 +72,13 @@ async function run({ urn, command, inputs, previous, timeout, call }: Step): Pro
     throw new Error(`${urn}: this stand-in knows ${COMMAND} only; use the official command plugin`);
   }
   const limits = [cancelled.signal, call, ...(timeout > 0 ? [AbortSignal.timeout(timeout * 1000)] : [])];
+  const log = new StatusLog(urn);
   running++;
   try {
     const signal = AbortSignal.any(limits);
-    return await runCommand({ command, inputs: readInputs(inputs), previous, log: logTo(urn), signal });
+    return await runCommand({ command, inputs: readInputs(inputs), previous, log: log.write, signal });
   } finally {
+    await log.flushed();
     running--;
   }
 }

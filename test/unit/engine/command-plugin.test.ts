@@ -134,11 +134,11 @@ test("both streams are logged line by line as passing status, unless logging say
   const linesWith = async (logging?: string): Promise<string[]> => {
     plugin.logged.length = 0;
     await plugin.create(logging === undefined ? { create } : { create, logging });
-    await vi.waitFor(() => expect(plugin.logged.every(({ ephemeral }) => ephemeral)).toBe(true));
+    expect(plugin.logged.every(({ ephemeral }) => ephemeral)).toBe(true);
     return plugin.logged.map(({ message }) => message).sort();
   };
   await plugin.create({ create: "echo mark", logging: "stdout" }, { name: "named" });
-  await vi.waitFor(() => expect(plugin.logged).toHaveLength(1));
+  expect(plugin.logged).toHaveLength(1);
   expect(plugin.logged[0]).toEqual({ urn: plugin.urn("named"), message: "mark", ephemeral: true });
   expect(await linesWith("stdout")).toEqual(["", "a", "b"]);
   expect(await linesWith("stderr")).toEqual(["err"]);
@@ -149,10 +149,15 @@ test("both streams are logged line by line as passing status, unless logging say
   expect(await characters()).toBe("aberr".split("").sort().join(""));
 });
 
+test("logged lines come in order, and all of them before the step ends", async () => {
+  await plugin.create({ create: "seq 300" });
+  expect(plugin.logged.map(({ message }) => Number(message))).toEqual(Array.from({ length: 300 }, (_, i) => i + 1));
+});
+
 test("a logged line of 65,535 bytes passes, and an unlogged one of any length", async () => {
   const line = (length: number): string => `head -c ${length} /dev/zero | tr '\\0' x; echo`;
   await plugin.create({ create: line(65_535) });
-  await vi.waitFor(() => expect(plugin.logged.map(({ message }) => message.length)).toEqual([65_535]));
+  expect(plugin.logged.map(({ message }) => message.length)).toEqual([65_535]);
   expect(await stdoutOf({ create: line(200_000), logging: "none" })).toHaveLength(200_000);
   expect(await stdoutOf({ create: line(200_000), logging: "stderr" })).toHaveLength(200_000);
 });
