@@ -7,6 +7,12 @@ import { daemonStatus, type LoadedInstance, ps } from "../lmstudio/lms.ts";
 import { isSame, markOf, type ProcessMark } from "../process.ts";
 import type { Desired, World } from "./decide.ts";
 
+const nothing: World = {
+  daemonPid: null,
+  server: { greeting: false, loopback: false, elsewhere: false },
+  instances: null,
+};
+
 /** Looks at LM Studio by process table and HTTP only, as long as all is well: no `lms` process in the steady state. */
 export class Watch {
   daemon: ProcessMark | null = null;
@@ -21,12 +27,12 @@ export class Watch {
 
   async look(desired: Desired): Promise<World> {
     const port = desired.lmstudio?.backendPort;
-    if (port === undefined)
-      return { daemonPid: null, server: { greeting: false, loopback: false, elsewhere: false }, instances: null };
+    if (port === undefined) return nothing;
     const daemonPid = await this.findDaemon();
-    if (daemonPid === null)
-      return { daemonPid, server: { greeting: false, loopback: false, elsewhere: false }, instances: null };
+    if (daemonPid === null) return nothing;
     const greets = await this.greets(port);
+    // Killed between the two looks: then the server is not what is wrong.
+    if (!greets && !isSame(this.daemon)) return nothing;
     const [loopback, found, elsewhere] = await Promise.all([
       this.listensOnLoopback(port),
       greets ? instances(port) : null,

@@ -40,7 +40,7 @@ export const drifts: readonly Drift[] = [
     name: "the daemon killed",
     happen: (host) => host.exec("pkill -9 -f '[l]lmster'", { reject: false }),
     touches: /^(lmstudio|model-)/,
-    says: /daemon/i,
+    says: /daemon|server/i,
   },
   {
     name: "the proxy's container removed",
