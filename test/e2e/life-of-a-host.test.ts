@@ -3,6 +3,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { changedSteps, type Outcome, type Stack } from "../pulumi/stack.ts";
 import { type Box, openStack, smollm, specFor, startBox, teamKey, thinker } from "./box.ts";
+import { pushBrokenImage } from "./broken-image.ts";
 import { runCodex } from "./codex-run.ts";
 import { drifts } from "./drift-by-hand.ts";
 import { askChat, askResponses } from "./endpoint.ts";
@@ -146,21 +147,10 @@ describe("the life of a host", () => {
   });
 
   test("an image that never becomes healthy fails in words, and the old proxy goes on serving", async () => {
-    await box.host.exec(
-      "docker tag $(docker inspect -f '{{.Image}}' $(docker ps -q --filter label=dev.lmstack.stack)) lmstack-proxy:good",
-    );
-    const broken = `FROM lmstack-proxy:good
-ENTRYPOINT ["/usr/local/bin/node", "-e", "setInterval(() => {}, 1000)"]
-HEALTHCHECK --interval=1s --retries=2 CMD ["/usr/local/bin/node", "-e", "process.exit(1)"]`;
-    await box.host.exec(
-      "docker run -d --name registry-stand-in lmstack-proxy:good >/dev/null 2>&1; docker rm -f registry-stand-in >/dev/null 2>&1; true",
-    );
-    const { stdout } = await box.host.exec("DOCKER_BUILDKIT=0 docker build -q -t lmstack-proxy:broken -", {
-      stdin: broken,
-    });
+    await using image = await pushBrokenImage(box.host);
     await stack.configure(
       specFor(box, (spec) => {
-        spec.proxy.image = stdout.trim();
+        spec.proxy.image = image.reference;
       }),
       { "team-a": teamKey },
     );
@@ -174,7 +164,6 @@ HEALTHCHECK --interval=1s --retries=2 CMD ["/usr/local/bin/node", "-e", "process
     const { stdout: containers } = await box.host.exec("docker ps -aq --filter label=dev.lmstack.stack=e2e-life");
     expect(containers.trim().split("\n")).toHaveLength(1);
     expect((await askChat({ baseUrl: baseUrl(), model: thinker, prompt: "hi", key: teamKey })).status).toBe(200);
-    await box.host.exec("docker rmi -f lmstack-proxy:broken lmstack-proxy:good");
   });
 
   test("no secret appears in state, history or output, in any form", async () => {
