@@ -81,12 +81,11 @@ export async function buildEngine(folder) {
       lastLine = Date.now();
     },
   });
-  // Packages that Go's cache already has are not counted, and linking the two programs prints nothing for a minute.
+  // Packages that Go's cache already has are not counted, and linking the two programs prints nothing for up to a minute.
   const line = () => {
-    const quiet = Date.now() - lastLine > 15_000;
+    const what = Date.now() - lastLine > 15_000 ? "compiling or linking" : "compiling";
     const percent = Math.min(99, Math.round((100 * built) / Math.max(1, total)));
-    const what = quiet ? "linking" : `${percent} %, ${built} of at most ${total} packages compiled`;
-    return `engine: ${what} (${seconds(started)})`;
+    return `engine: ${what}, ${percent} % of ${total} packages (${seconds(started)})`;
   };
   const { code, output } = await withHeartbeat(line, build);
   if (code !== 0) {
