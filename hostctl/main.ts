@@ -183,6 +183,11 @@ function finish(failure: HostFailure): void {
 }
 
 process.stdout.on("error", () => {});
+// A fault of ours in some callback still ends with the one line that the caller waits for.
+process.on("uncaughtException", (error) => {
+  finish(asFailure(error));
+  process.exit(1);
+});
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
   finish(asFailure(error));
   return 1;

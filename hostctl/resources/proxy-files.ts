@@ -85,7 +85,10 @@ export async function adminSockets(host: Host): Promise<string[]> {
   const alive: { path: string; since: number }[] = [];
   for (const name of names) {
     const path = join(host.paths.proxy, name);
-    const since = await stat(path).then(({ mtimeMs }) => mtimeMs, () => 0);
+    const since = await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    );
     if ((await get({ socketPath: path }, "/healthz", 1500)) !== null) alive.push({ path, since });
   }
   return alive.sort((a, b) => b.since - a.since).map(({ path }) => path);

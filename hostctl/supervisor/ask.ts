@@ -28,7 +28,10 @@ export async function askSupervisor(
       if ("poked" in message) poked = message.poked;
       if ("status" in message) take(message.status);
       return accepted !== null;
-    }).catch(() => false);
+    }).catch((error: unknown) => {
+      if (error instanceof HostFailure) throw error;
+      return false;
+    });
     if (satisfied && accepted !== null) return accepted;
     // Starting, or restarted by its service manager.
     if (++unheard > 100) {
@@ -56,6 +59,6 @@ export function settled(part: PartStatus | null | undefined, digest: string, wha
   throw new HostFailure(
     part.code ?? "internal",
     `${what}: ${part.reason ?? "no reason was given"}`,
-    "correct the spec or the host, then run up again",
+    part.hint ?? "run up again",
   );
 }

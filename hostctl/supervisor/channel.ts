@@ -58,7 +58,7 @@ export async function openChannel(host: Host, onMessage: (message: ToSupervisor)
   };
 }
 
-/** Calls `onMessage` until it returns true or the connection ends. True when it was satisfied. Rejects when nobody listens. */
+/** Calls `onMessage` until it returns true, throws, or the connection ends. True when it was satisfied. Rejects when it threw or nobody listens. */
 export function converse(
   host: Host,
   message: ToSupervisor,
@@ -79,9 +79,14 @@ export function converse(
       .on("error", () => {})
       .on("line", (line) => {
         const received = parse<FromSupervisor>(line);
-        if (received === null || satisfied || !onMessage(received)) return;
-        satisfied = true;
-        socket.destroy();
+        if (received === null || satisfied) return;
+        try {
+          satisfied = onMessage(received);
+        } catch (error) {
+          reject(error);
+          socket.destroy();
+        }
+        if (satisfied) socket.destroy();
       });
   });
 }

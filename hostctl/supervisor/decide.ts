@@ -33,6 +33,7 @@ export interface Failed {
   readonly retryAt: number;
   readonly code: ErrorCode;
   readonly reason: string;
+  readonly hint: string;
 }
 
 export interface Memory {
@@ -128,12 +129,11 @@ const quarantineAfter = 5;
 export function afterFailure(
   before: Failed | undefined,
   action: Action,
-  code: ErrorCode,
-  reason: string,
+  why: Pick<Failed, "code" | "reason" | "hint">,
   now: number,
 ): Failed {
   const count = (before?.count ?? 0) + 1;
   const waitMs = Math.min(2000 * 2 ** (count - 1), 60_000);
   const quarantined = action.do === "load" && count >= quarantineAfter;
-  return { count, code, reason, retryAt: quarantined ? Number.MAX_SAFE_INTEGER : now + waitMs };
+  return { ...why, count, retryAt: quarantined ? Number.MAX_SAFE_INTEGER : now + waitMs };
 }

@@ -81,7 +81,7 @@ export class Notebook {
   failed(action: Action, error: unknown, now: number): Failed {
     const { code, message, hint } = asFailure(error);
     const key = keyOf(action);
-    const failed = afterFailure(this.failures[key], action, code, `${message} (${hint})`, now);
+    const failed = afterFailure(this.failures[key], action, { code, reason: message, hint }, now);
     this.failures[key] = failed;
     return failed;
   }

@@ -18,6 +18,7 @@ export interface PartStatus {
   readonly digest: string;
   readonly code?: ErrorCode;
   readonly reason?: string;
+  readonly hint?: string;
 }
 
 export interface SupervisorStatus {
@@ -84,5 +85,6 @@ function failedState(failures: readonly (Failed | undefined)[]): Omit<PartStatus
   const worst = failures.find(
     (failed) => failed !== undefined && (failed.count >= 2 || definite.includes(failed.code)),
   );
-  return worst === undefined ? { state: "working" } : { state: "failed", code: worst.code, reason: worst.reason };
+  if (worst === undefined) return { state: "working" };
+  return { state: "failed", code: worst.code, reason: worst.reason, hint: worst.hint };
 }

@@ -14,6 +14,7 @@ import {
 } from "../../../../hostctl/supervisor/decide.ts";
 
 const names = ["alpha", "beta", "gamma"];
+const outOfMemory = { code: "load_failed", reason: "out of memory", hint: "use less" } as const;
 const engine = { name: "llama.cpp", version: "2" };
 
 const model = (identifier: string, contextLength: number, parallel: number): DesiredModel => ({
@@ -182,7 +183,7 @@ describe("the supervisor's decisions", () => {
     const first = decide(desired, world, memoryOf({ world, loaded: {}, engine: null }), 1000);
     expect(first).toMatchObject({ do: "load", model: { identifier: "alpha" } });
     if (first === null) return;
-    const failed = afterFailure(undefined, first, "load_failed", "out of memory", 1000);
+    const failed = afterFailure(undefined, first, outOfMemory, 1000);
     const memory = memoryOf({ world, loaded: {}, engine: null }, [], { [keyOf(first)]: failed });
     expect(decide(desired, world, memory, 1001)).toMatchObject({ do: "load", model: { identifier: "beta" } });
     expect(decide(desired, world, memory, failed.retryAt)).toMatchObject({
@@ -194,7 +195,7 @@ describe("the supervisor's decisions", () => {
   test("give up a load after five failures until it is declared anew", () => {
     const action: Action = { do: "load", model: model("alpha", 1, 1) };
     let failed: Failed | undefined;
-    for (let count = 0; count < 5; count++) failed = afterFailure(failed, action, "load_failed", "no", 0);
+    for (let count = 0; count < 5; count++) failed = afterFailure(failed, action, outOfMemory, 0);
     expect(failed?.retryAt).toBe(Number.MAX_SAFE_INTEGER);
     expect(keyOf({ do: "load", model: model("alpha", 2, 1) })).not.toBe(keyOf(action));
   });
