@@ -28,6 +28,8 @@ export interface Answer {
 export interface Running {
   readonly child: ChildProcess;
   readonly answer: Promise<Answer>;
+  /** Progress so far. */
+  readonly said: () => string;
 }
 
 export class Scratch implements AsyncDisposable {
@@ -97,7 +99,7 @@ export class Scratch implements AsyncDisposable {
         resolve({ ...parsed, code, stderr: output.stderr });
       });
     });
-    return { child, answer };
+    return { child, answer, said: () => output.stderr };
   }
 
   run(verb: string, part: string, document: object): Promise<Answer> {

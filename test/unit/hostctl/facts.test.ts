@@ -1,0 +1,120 @@
+import { describe, expect, test } from "vitest";
+import { parseContainers } from "../../../hostctl/docker.ts";
+import { isLoopback, parseListeners, parseLsof } from "../../../hostctl/listeners.ts";
+import { parseEngines } from "../../../hostctl/lmstudio/lms.ts";
+import { machineFaults } from "../../../hostctl/lmstudio/prerequisites.ts";
+import { proofFault, readChat, readResponses } from "../../../hostctl/prove.ts";
+
+test("listen addresses are read as the kernel prints them", () => {
+  const table = [
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+    "   0: 0100007F:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 71234 1",
+    "   1: 00000000:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 71235 1",
+    "   2: 0100007F:1F91 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 71236 1",
+    "   3: 00000000000000000000000001000000:1F91 00000000000000000000000000000000:0000 0A 0:0 0:0 0 1000 0 71237 1",
+    "   4: 0000000000000000FFFF00000100007F:1F91 00000000000000000000000000000000:0000 0A 0:0 0:0 0 1000 0 71238 1",
+  ].join("\n");
+  const addresses = parseListeners(table, 8081).map(({ address }) => address);
+  expect(addresses).toEqual(["127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1"]);
+  expect(addresses.map(isLoopback)).toEqual([true, false, true, true]);
+  expect(parseListeners(table, 80)).toEqual([]);
+  expect(parseLsof("p1\nf3\nn*:8081\nn127.0.0.1:8081\nn[::1]:8081\n").map(({ address }) => address)).toEqual([
+    "0.0.0.0",
+    "127.0.0.1",
+    "::1",
+  ]);
+});
+
+test("the table of engines is read with its tick", () => {
+  const table =
+    "LLM ENGINE                                SELECTED    MODEL FORMAT\nllama.cpp-linux-x86_64-avx2@2.25.2                     GGUF\nllama.cpp-linux-x86_64-nvidia-cuda12@2.25.2   ✓        GGUF\n";
+  expect(parseEngines(table)).toEqual([
+    { id: "llama.cpp-linux-x86_64-avx2@2.25.2", selected: false },
+    { id: "llama.cpp-linux-x86_64-nvidia-cuda12@2.25.2", selected: true },
+  ]);
+});
+
+describe("a machine", () => {
+  const good = {
+    platform: "linux",
+    arch: "x64",
+    cpuinfo: "flags\t\t: fpu avx avx2 sse",
+    ldconfig: true,
+    libraries: "libatomic.so.1 (libc6,x86-64)",
+  };
+  test.each([
+    [[], good, "linux-cuda"],
+    [["AVX2"], { ...good, cpuinfo: "flags : avx" }, "linux-cpu"],
+    [["AVX2", "libatomic"], { ...good, cpuinfo: "", libraries: "" }, "linux-cpu"],
+    [["ldconfig"], { ...good, ldconfig: false }, "linux-cpu"],
+    [[], { ...good, arch: "arm64", cpuinfo: "" }, "linux-cuda"],
+    [["no build for riscv64"], { ...good, arch: "riscv64" }, "linux-cpu"],
+    [["needs darwin"], good, "macos-metal"],
+    [["Apple silicon"], { ...good, platform: "darwin" }, "macos-metal"],
+    [[], { ...good, platform: "darwin", arch: "arm64" }, "macos-metal"],
+  ] as const)("is told all that it lacks: %j", (faults, machine, platform) => {
+    const found = machineFaults(machine, platform);
+    expect(found).toHaveLength(faults.length);
+    for (const [index, words] of faults.entries()) expect(found[index]).toContain(words);
+  });
+});
+
+describe("a proof", () => {
+  const spoken = { text: "Four.", reasoning: "", reasoningTokens: 0, model: "m" };
+  test.each([
+    [null, "off", spoken],
+    ["answered by other", "off", { ...spoken, model: "other" }],
+    ["7 reasoning tokens", "off", { ...spoken, reasoningTokens: 7 }],
+    ["carries reasoning", "off", { ...spoken, reasoning: "hm" }],
+    ["think tag", "off", { ...spoken, text: "<think>\n</think> Four." }],
+    ["no text came, only 64", "off", { ...spoken, text: " ", reasoningTokens: 64 }],
+    [null, "client", { ...spoken, reasoningTokens: 7 }],
+    [null, "on", { ...spoken, reasoningTokens: 7, reasoning: "hm" }],
+    ["no text", "on", { ...spoken, text: "" }],
+    ["not an answer", "off", null],
+  ] as const)("finds %j", (fault, thinking, answer) => {
+    const found = proofFault("m", thinking, answer);
+    if (fault === null) expect(found).toBeNull();
+    else expect(found).toContain(fault);
+  });
+
+  test("reads both dialects, and refuses an error body that came with status 200", () => {
+    const output = [
+      { type: "reasoning", content: [{ type: "reasoning_text", text: "hm" }] },
+      {
+        type: "message",
+        content: [
+          { type: "output_text", text: "Fo" },
+          { type: "output_text", text: "ur." },
+        ],
+      },
+    ];
+    const usage = { output_tokens_details: { reasoning_tokens: 3 } };
+    expect(readResponses({ model: "m", output, usage })).toEqual({
+      text: "Four.",
+      reasoning: "hm",
+      reasoningTokens: 3,
+      model: "m",
+    });
+    const message = { content: "Four.", reasoning_content: "hm" };
+    expect(
+      readChat({ model: "m", choices: [{ message }], usage: { completion_tokens_details: { reasoning_tokens: 3 } } }),
+    ).toEqual({ text: "Four.", reasoning: "hm", reasoningTokens: 3, model: "m" });
+    const error = { error: "Unexpected endpoint or method." } as object;
+    expect(readResponses(error)).toBeNull();
+    expect(readChat(error)).toBeNull();
+  });
+});
+
+test("containers are read with their health, whatever docker adds", () => {
+  const state = { Running: true, ExitCode: 0, Health: { Status: "healthy" } };
+  const rows = [
+    { Id: "a", Config: { Labels: { "dev.lmstack.token": "t1" } }, State: state },
+    { Id: "b", Config: { Labels: null }, State: { Running: false, Restarting: true, ExitCode: 3 } },
+  ];
+  expect(parseContainers(JSON.stringify(rows))).toMatchObject([
+    { id: "a", token: "t1", running: true, health: "healthy" },
+    { id: "b", token: "", running: false, health: "none", restarting: true, exitCode: 3 },
+  ]);
+  expect(parseContainers("Error: No such object")).toEqual([]);
+});

@@ -1,0 +1,120 @@
+import { chmod, mkdir, mkdtemp, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Host, hostAt } from "../../../../hostctl/host.ts";
+import { exactPath, importModel, undoImport } from "../../../../hostctl/resources/import.ts";
+import type { ModelDocument } from "../../../../infra/spec/host-documents.ts";
+
+let host: Host;
+let source: string;
+let target: string;
+
+beforeEach(async () => {
+  host = hostAt(await mkdtemp(join(tmpdir(), "lmstack-import-")), () => {});
+  source = join(host.home, "m.gguf");
+  target = join(host.home, ".lmstudio/models/local/repo/m.gguf");
+  await writeFile(source, "GGUF the model");
+});
+afterEach(() => rm(host.home, { recursive: true }));
+
+const document = (mode: ModelDocument["import"], changes: Partial<ModelDocument> = {}): ModelDocument => ({
+  stack: "s",
+  token: "t",
+  become: "none",
+  id: "m",
+  source: { path: source },
+  import: mode,
+  publisher: "local",
+  repo: "repo",
+  load: { gpu: "max", contextLength: 1, parallel: 1 },
+  order: 0,
+  ...changes,
+});
+const modes = ["symlink", "hard-link", "copy", "move"] as const;
+const there = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+describe.each(modes)("import by %s", (mode) => {
+  test("places the file once and takes back exactly what it placed", async () => {
+    expect(await importModel(host, document(mode), source)).toHaveLength(1);
+    expect(await readFile(target, "utf8")).toBe("GGUF the model");
+    expect(await there(source)).toBe(mode !== "move");
+    const again = mode === "move" ? target : source;
+    expect(await importModel(host, document(mode), again)).toEqual([]);
+    await undoImport(host, "m");
+    expect(await there(join(host.home, ".lmstudio"))).toBe(false);
+    expect(await readFile(source, "utf8")).toBe("GGUF the model");
+  });
+
+  test("takes over the same file that somebody else imported, and leaves it there at the end", async () => {
+    await mkdir(join(target, ".."), { recursive: true });
+    await symlink(source, target);
+    expect(await importModel(host, document(mode), source)).toEqual([]);
+    await undoImport(host, "m");
+    expect(await readlink(target)).toBe(source);
+  });
+
+  test("does not touch another file of that name", async () => {
+    await mkdir(join(target, ".."), { recursive: true });
+    await writeFile(target, "GGUF of somebody");
+    await expect(importModel(host, document(mode), source)).rejects.toMatchObject({
+      code: "import_failed",
+      message: expect.stringContaining(target),
+    });
+    expect(await readFile(target, "utf8")).toBe("GGUF of somebody");
+    expect(await readFile(source, "utf8")).toBe("GGUF the model");
+  });
+
+  test("replaces a link to nowhere", async () => {
+    await mkdir(join(target, ".."), { recursive: true });
+    await symlink("gone.gguf", target);
+    await importModel(host, document(mode), source);
+    expect(await readFile(target, "utf8")).toBe("GGUF the model");
+  });
+});
+
+test("another way of importing replaces the first", async () => {
+  await importModel(host, document("symlink"), source);
+  await importModel(host, document("copy"), source);
+  await expect(readlink(target)).rejects.toThrow();
+  await importModel(host, document("hard-link"), source);
+  expect((await stat(target)).ino).toBe((await stat(source)).ino);
+});
+
+test("another place replaces the first", async () => {
+  await importModel(host, document("symlink"), source);
+  await importModel(host, document("symlink", { repo: "other" }), source);
+  expect(await there(target)).toBe(false);
+  expect(await readlink(target.replace("repo", "other"))).toBe(source);
+});
+
+test("models go where LM Studio's settings say", async () => {
+  await mkdir(join(host.home, ".lmstudio"));
+  await writeFile(
+    join(host.home, ".lmstudio/settings.json"),
+    JSON.stringify({ downloadsFolder: join(host.home, "elsewhere") }),
+  );
+  await importModel(host, document("symlink"), source);
+  expect(await readlink(join(host.home, "elsewhere/local/repo/m.gguf"))).toBe(source);
+});
+
+test("a copy that was killed half-way leaves no file of the final name and is swept", async () => {
+  await mkdir(join(target, ".."), { recursive: true });
+  const left = join(target, "..", ".m.gguf.999999999.0123abcd.tmp");
+  await writeFile(left, "GGUF th");
+  await chmod(left, 0o600);
+  await importModel(host, document("copy"), source);
+  expect(await there(left)).toBe(false);
+});
+
+test("the path that LM Studio shows ends in the file's own name", () => {
+  expect(exactPath(document("symlink"))).toBe("local/repo/m.gguf");
+  expect(exactPath(document("symlink", { source: { url: "https://h/a%20b.gguf?download=true" } }))).toBe(
+    "local/repo/a b.gguf",
+  );
+  expect(exactPath(document("symlink", { source: { url: "https://h/resolve" } }))).toBe("local/repo/repo.gguf");
+});
