@@ -17,7 +17,7 @@ const restless = [
 ];
 
 const script = `
-find / \\( ${restless.map((path) => `-path ${path}`).join(" -o ")} \\) -prune -o -type f -newermt '1 day ago' -printf '%p %m %u ' -exec sha256sum {} \\; 2>/dev/null | awk '{print $1, $2, $3, $4}' | sort
+find / \\( ${restless.map((path) => `-path ${path}`).join(" -o ")} \\) -prune -o -type f -size -10G -newermt '1 day ago' -printf '%p %m %u ' -exec sha256sum {} \\; 2>/dev/null | awk '{print $1, $2, $3, $4}' | sort
 find /home/gpu /etc/systemd /etc/sysctl.d -mindepth 1 -printf '%y %p -> %l\\n' | sort
 docker ps -a --format 'container {{.Names}} {{.Image}}' | sort
 docker images --format 'image {{.Repository}}:{{.Tag}}' | sort
