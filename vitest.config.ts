@@ -30,8 +30,6 @@ export default defineConfig({
           testTimeout: 8 * minutes,
           hookTimeout: 8 * minutes,
           fileParallelism: false,
-          // The steps of one host's life follow each other: after a broken one the rest would only repeat its failure.
-          bail: 3,
         },
       },
     ],
