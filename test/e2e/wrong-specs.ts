@@ -188,10 +188,14 @@ export const wrongSpecs: readonly WrongSpec[] = [
     name: "a file that is no GGUF",
     foundBy: "host",
     change: (spec) => {
-      first(spec).source = { path: "/etc/os-release" };
+      first(spec).source = { path: "/models/notes.gguf" };
       delete first(spec).sha256;
     },
-    says: [/models[.[]0\]?\.source/, /\/etc\/os-release/, /GGUF/],
+    arrange: async ({ host }) => {
+      await host.exec("echo 'a shopping list' > /models/notes.gguf");
+      return undo(() => host.exec("rm /models/notes.gguf"));
+    },
+    says: [/models[.[]0\]?\.source/, /\/models\/notes\.gguf/, /GGUF/],
   },
   {
     name: "a port in use",
@@ -218,15 +222,15 @@ export const wrongSpecs: readonly WrongSpec[] = [
       await host.exec(`{ printf 'GGUF\\3\\0\\0\\0'; } > /models/huge.gguf && truncate -s 900G /models/huge.gguf`);
       return undo(() => host.exec("rm /models/huge.gguf"));
     },
-    says: [/models[.[]0\]?/, /free|room|disk/i, /GiB|GB/],
+    says: [/\d+\.\d+\.\d+\.\d+/, /free/i, /GiB|GB/],
   },
   {
     name: "a CUDA platform on a host without a card",
     foundBy: "host",
     change: () => {},
     arrange: async ({ host }) => {
-      await host.exec("mv $(command -v nvidia-smi) /root/hidden-nvidia-smi", { root: true });
-      return undo(() => host.exec("mv /root/hidden-nvidia-smi /usr/local/bin/nvidia-smi", { root: true }));
+      await host.exec("mv /usr/bin/nvidia-smi /root/hidden-nvidia-smi", { root: true });
+      return undo(() => host.exec("mv /root/hidden-nvidia-smi /usr/bin/nvidia-smi", { root: true }));
     },
     says: [/platform/, /nvidia-smi/, /linux-cpu/],
   },
