@@ -93,7 +93,7 @@ export async function privileged(
   host: Host,
   become: Become,
   command: readonly string[],
-  input?: string,
+  options: { readonly input?: string; readonly timeoutMs?: number } = {},
 ): Promise<void> {
   const words = host.uid === 0 ? [...command] : ["sudo", "-n", ...command];
   if (host.uid !== 0 && become === "none") {
@@ -104,7 +104,7 @@ export async function privileged(
     );
   }
   const [file = "", ...args] = words;
-  const outcome = await run(host, file, args, { timeoutMs: 60_000, ...(input === undefined ? {} : { input }) });
+  const outcome = await run(host, file, args, { timeoutMs: 60_000, ...options });
   if (outcome.code === 0) return;
   const said = lastLine(outcome.stderr);
   if (/password|not allowed|not in the sudoers|ENOENT/i.test(said)) {

@@ -11,7 +11,7 @@ import { bootstrap, installedVersion, readInstalled, stageTarball, uninstall } f
 import { daemonDown, daemonStatus, daemonUp, lmsExists, load, ps, serverStart, serverStop } from "../lmstudio/lms.ts";
 import { requireMachine } from "../lmstudio/prerequisites.ts";
 import { applySettings, pendingSettings, restoreSettings, settingsDrift } from "../lmstudio/settings.ts";
-import { forgetService, recordService } from "../service/record.ts";
+import { digestOfText, forgetService, recordedService, recordService } from "../service/record.ts";
 import { supervisorService } from "../service/service.ts";
 import { askSupervisor, settled } from "../supervisor/ask.ts";
 import { dropLmstudio, lmstudioDigest, storeLmstudio } from "../supervisor/desired.ts";
@@ -58,7 +58,9 @@ export async function convergeLmstudio(host: Host, document: LmstudioDocument): 
       from: before.text === null ? null : "another text",
       to: "written",
     });
-  if (rewritten && before.active && staging === null && settings.length === 0) await service.restart();
+  // What runs may still be the text before: also when an earlier run was killed between the writing and the restart.
+  const outdated = rewritten || (await recordedService(host, "supervisor")) !== digestOfText(service.wantedText);
+  if (before.active && outdated) await service.restart();
   else await service.start();
   await recordService(host, "supervisor", service.wantedText);
   if (!before.active) changes.push({ what: "supervisor", from: "stopped", to: "running" });

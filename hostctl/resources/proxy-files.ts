@@ -133,7 +133,7 @@ const migrateText = (value: number) =>
   `# lmstack: connections that wait in a closing listener's queue move to the next one\nnet.ipv4.tcp_migrate_req = ${value}\n`;
 
 async function writeSysctl(host: Host, become: Become, value: number): Promise<void> {
-  await privileged(host, become, ["install", "-m", "0644", "/dev/stdin", sysctlFile], migrateText(value));
+  await privileged(host, become, ["install", "-m", "0644", "/dev/stdin", sysctlFile], { input: migrateText(value) });
   await privileged(host, become, ["sysctl", "-q", "-p", sysctlFile]);
 }
 

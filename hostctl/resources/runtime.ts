@@ -1,20 +1,23 @@
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { Become } from "../../infra/spec/host-documents.ts";
-import { HostFailure } from "../failure.ts";
+import { rememberedImage } from "../docker.ts";
 import type { Host } from "../host.ts";
-import { proxyService, supervisorService } from "../service/service.ts";
+import { removeLmstudio } from "./lmstudio.ts";
+import { removeModel } from "./model.ts";
+import { removeProxyFiles } from "./proxy-files.ts";
+import { removeProxyImage } from "./proxy-image.ts";
 
-/** The last removal: everything of lmstack. Refused while a service still runs from there. */
+/**
+ * The last removal: everything of lmstack. Whatever is still there goes first, since what was interrupted while it was made is in nobody's
+ * state and would never be removed otherwise.
+ */
 export async function removeRuntime(host: Host, become: Become): Promise<void> {
-  for (const service of [supervisorService(host, become), proxyService(host, become, 10)]) {
-    const state = await service.state();
-    if (state.active || state.text !== null) {
-      throw new HostFailure(
-        "busy",
-        "a service of lmstack still exists on this host, so its runtime was left in place",
-        "remove lmstudio and proxy-files first",
-      );
-    }
+  await removeProxyFiles(host, become);
+  if ((await rememberedImage(host)) !== null) await removeProxyImage(host);
+  for (const name of await readdir(join(host.paths.state, "imports")).catch(() => [])) {
+    if (!name.startsWith(".")) await removeModel(host, decodeURIComponent(name.replace(/\.json$/, "")));
   }
+  await removeLmstudio(host, become);
   await rm(host.paths.root, { recursive: true, force: true });
 }

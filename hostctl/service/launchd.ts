@@ -65,7 +65,9 @@ export class LaunchdService implements Service {
     await mkdir(this.host.paths.logs, { recursive: true, mode: 0o700 });
     if (before.enabled) await this.launchctl("bootout");
     if (this.become === "sudo")
-      await privileged(this.host, "sudo", ["install", "-m", "0644", "/dev/stdin", this.place.file], this.wantedText);
+      await privileged(this.host, "sudo", ["install", "-m", "0644", "/dev/stdin", this.place.file], {
+        input: this.wantedText,
+      });
     else {
       await mkdir(dirname(this.place.file), { recursive: true });
       await writeAtomic(this.place.file, this.wantedText, 0o644);

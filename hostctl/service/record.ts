@@ -8,10 +8,12 @@ type Digests = { readonly [part in Part]?: string | null };
 
 /** Digest of each service file as lmstack wrote it: another one on disk is drift. */
 export async function recordService(host: Host, part: Part, text: string | null): Promise<void> {
-  await writeJson(path(host), {
-    ...(await readJson<Digests>(path(host))),
-    [part]: text === null ? null : sha256(text),
-  });
+  await writeJson(path(host), { ...(await readJson<Digests>(path(host))), [part]: digestOfText(text) });
+}
+
+/** Null for a flavour without a file. */
+export function digestOfText(text: string | null): string | null {
+  return text === null ? null : sha256(text);
 }
 
 export async function forgetService(host: Host, part: Part): Promise<void> {

@@ -69,9 +69,15 @@ export function serviceOn(host: Host, become: Become, spec: ServiceSpec): Servic
   });
   if (flavour === "detached") return new DetachedService(host, spec);
   if (flavour === "launchd") return new LaunchdService(host, become, spec);
-  const system = flavour === "systemd";
-  const folder = system ? systemdUnitFolder : join(host.home, ".config", "systemd", "user");
-  return new SystemdService(host, become, spec, flavour, join(folder, `${spec.name}.service`));
+  return systemdService(host, become, spec, flavour);
+}
+
+function systemdService(host: Host, become: Become, spec: ServiceSpec, flavour: Flavour): SystemdService {
+  const folder = flavour === "systemd" ? systemdUnitFolder : join(host.home, ".config", "systemd", "user");
+  const path = join(folder, `${spec.name}.service`);
+  // From when the spec said `become: none`; the two would fight for one daemon and one port.
+  const former = flavour === "systemd" ? systemdService(host, "none", spec, "systemd-user") : null;
+  return new SystemdService(host, become, spec, flavour, path, former);
 }
 
 export function supervisorService(host: Host, become: Become, mounts: readonly string[] = []): Service {
