@@ -11,7 +11,7 @@ import { Models } from "./model/component.ts";
 import { ModelFiles } from "./model/file.ts";
 import { NoThinkProxy } from "./proxy/component.ts";
 import type { ProofResult } from "./proxy/endpoint-proof.ts";
-import { keysFingerprint, readKeys } from "./proxy/keys.ts";
+import { type Keys, keysFingerprint, readKeys } from "./proxy/keys.ts";
 import { Faults } from "./spec/faults.ts";
 import { baseUrl } from "./spec/host-spec.ts";
 import { parseHostSpec } from "./spec/parse.ts";
@@ -34,7 +34,12 @@ async function program(): Promise<pulumi.Inputs> {
 
   const survey = await surveyHost(spec, stack, keysFingerprint(keys, stack), lastKnown);
   for (const line of driftLines(survey.judgements)) pulumi.log.warn(line);
-  const target: Target = { spec, stack, survey };
+  return declare({ spec, stack, survey }, keys);
+}
+
+/** The resources of one host, each waiting for what it stands on. */
+export function declare(target: Target, keys: Keys): pulumi.Inputs {
+  const { spec, stack, survey } = target;
   const { documents } = survey;
 
   const runtime = hostRuntime(target, survey.runtime);

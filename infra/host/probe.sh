@@ -29,7 +29,9 @@ listener() {
   pid="${3:-}"; ours=no; comm=
   if [ -n "$pid" ]; then
     comm="$(ps -o comm= -p "$pid" 2>/dev/null)"
-    if { tr '\0' ' ' <"/proc/$pid/cmdline" || ps -o args= -p "$pid"; } 2>/dev/null | grep -Eq '\.lmstudio/|\.lmstack/|lms-no-think-proxy|/run/lmstack/|llmster'; then ours=yes; fi
+    # A program may rename itself, so its file is asked too.
+    said="$(readlink "/proc/$pid/exe" 2>/dev/null) $(ps -o args= -ww -p "$pid" 2>/dev/null)"
+    case "$said" in *"$HOME/.lmstudio/"* | *"$HOME/.lmstack/"* | *lms-no-think-proxy* | *" /app/proxy.mjs "*) ours=yes ;; esac
   fi
   say listens "$1 $2 $ours $comm"
 }
