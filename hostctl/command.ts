@@ -30,13 +30,13 @@ export interface RunOptions {
  */
 export async function run(host: Host, file: string, args: readonly string[], options: RunOptions): Promise<Outcome> {
   return await new Promise((resolve) => {
-    const stdin = asFile(options.input ?? "");
+    const stdin = options.input === undefined ? null : asFile(options.input);
     const child = spawn(file, args, {
       cwd: options.cwd ?? host.home,
       env: { ...process.env, HOME: host.home, LC_ALL: "C.UTF-8", ...options.env },
-      stdio: [stdin, "pipe", "pipe"],
+      stdio: [stdin ?? "ignore", "pipe", "pipe"],
     });
-    closeSync(stdin);
+    if (stdin !== null) closeSync(stdin);
     const output = { stdout: "", stderr: "" };
     let timedOut = false;
     const kill = () => child.kill("SIGKILL");
@@ -61,17 +61,8 @@ export async function run(host: Host, file: string, args: readonly string[], opt
       output.stderr += error.message;
       settle(null);
     });
-    let drained = false;
-    child.on("close", (code) => {
-      if (!drained) settle(code);
-      drained = true;
-    });
-    child.on("exit", (code) => {
-      setTimeout(() => {
-        if (!drained) settle(code);
-        drained = true;
-      }, 100).unref();
-    });
+    child.on("close", settle);
+    child.on("exit", (code) => setTimeout(settle, 100, code).unref());
     if (child.pid !== undefined) options.onPid?.(child.pid);
   });
 }

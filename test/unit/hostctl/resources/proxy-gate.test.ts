@@ -1,0 +1,91 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type Host, hostAt } from "../../../../hostctl/host.ts";
+import { convergeProxyGate, removeProxyGate } from "../../../../hostctl/resources/proxy-gate.ts";
+
+let host: Host;
+let world: string;
+const id = (letter: string) => letter.repeat(64);
+
+/** A docker command over a JSON file: containers by id, with the health that each start brings. */
+const program = `#!${process.execPath}
+const fs = require("node:fs");
+const file = process.env.DOCKER_WORLD;
+const world = JSON.parse(fs.readFileSync(file, "utf8"));
+const [verb, ...rest] = process.argv.slice(2);
+const target = rest.at(-1);
+const save = () => fs.writeFileSync(file, JSON.stringify(world));
+const inspected = (key) => ({ Id: key, Config: { Labels: {} }, State: { Running: world[key].running, ExitCode: world[key].code ?? 0, Health: { Status: world[key].health } } });
+if (verb === "ps") console.log(Object.keys(world).join("\\n"));
+else if (verb === "inspect") {
+  const keys = rest.filter((word) => /^[0-9a-f]{64}$/.test(word));
+  const known = keys.filter((key) => world[key]);
+  console.log(JSON.stringify(known.map(inspected)));
+  if (known.length < keys.length) { console.error("Error: No such container"); process.exit(1); }
+} else if (verb === "start") { world[target].running = !world[target].code; world[target].health = world[target].becomes; save(); }
+else if (verb === "stop") { world[target].running = false; save(); }
+else if (verb === "rm") { delete world[target]; save(); }
+else if (verb === "logs") { console.log("first line"); console.error("cannot listen"); }
+`;
+
+beforeEach(async () => {
+  host = hostAt(await mkdtemp(join(tmpdir(), "lmstack-gate-")), () => {});
+  world = join(host.home, "world.json");
+  await mkdir(join(host.home, "bin"));
+  await writeFile(join(host.home, "bin/docker"), program);
+  await chmod(join(host.home, "bin/docker"), 0o755);
+  vi.stubEnv("PATH", `${join(host.home, "bin")}${delimiter}${process.env.PATH}`);
+  vi.stubEnv("DOCKER_WORLD", world);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(host.home, { recursive: true });
+});
+
+const put = (containers: object) => writeFile(world, JSON.stringify(containers));
+const left = async () => Object.keys(JSON.parse(await readFile(world, "utf8")));
+const gate = (containerId: string) =>
+  convergeProxyGate(host, { stack: "s", token: "t", become: "none", containerId, healthySeconds: 1 });
+const serving = { running: true, health: "healthy" };
+
+test("a container that was only made is started, and counts when it is healthy", async () => {
+  await put({ [id("a")]: { running: false, health: "starting", becomes: "healthy" } });
+  expect(await gate(id("a"))).toEqual([{ what: "container aaaaaaaaaaaa", from: "stopped", to: "started" }]);
+  expect(await gate(id("a"))).toEqual([]);
+});
+
+test("left-over containers go once the new one is healthy, but the one before stays for Pulumi to remove", async () => {
+  await put({ [id("a")]: serving });
+  await gate(id("a"));
+  await put({ [id("a")]: serving, [id("b")]: serving, [id("c")]: { running: false, health: "unhealthy" } });
+  await gate(id("b"));
+  expect(await left()).toEqual([id("a"), id("b")]);
+  await put({ [id("b")]: serving, [id("d")]: serving });
+  await removeProxyGate(host, "s");
+  expect(await left()).toEqual([id("b")]);
+});
+
+test.each([
+  ["that never becomes healthy", { running: true, health: "unhealthy" }, /is unhealthy after 1 s/],
+  ["that ends", { running: false, health: "starting", becomes: "starting", code: 3 }, /ended with code 3/],
+])("a container %s is stopped with its last lines in the message, and the old one serves on", async (_, bad, words) => {
+  await put({ [id("a")]: serving });
+  await gate(id("a"));
+  await put({ [id("a")]: serving, [id("b")]: bad });
+  const failing = gate(id("b"));
+  await expect(failing).rejects.toMatchObject({ code: "unhealthy", message: expect.stringMatching(words) });
+  await expect(failing).rejects.toMatchObject({ message: expect.stringContaining("cannot listen") });
+  const after = JSON.parse(await readFile(world, "utf8"));
+  expect(after[id("a")]).toEqual(serving);
+  expect(after[id("b")].running).toBe(false);
+});
+
+test("a container that is gone is named", async () => {
+  await put({});
+  await expect(gate(id("e"))).rejects.toMatchObject({
+    code: "unhealthy",
+    message: expect.stringContaining("eeeeeeeeeeee does not exist"),
+  });
+});
