@@ -26,10 +26,24 @@ export interface Runtime {
   readonly node: string;
 }
 
-/** Builds what is not in the cache yet. */
-export async function prepareRuntime(
+/** What goes into a runtime beside Node, by its name there. */
+export type Bundles = Readonly<Record<"hostctl.mjs" | "proxy.mjs" | "images/proxy/Dockerfile", Uint8Array>>;
+
+/** The same for every host, so it can be built while the host is being looked at. */
+export async function buildBundles(): Promise<Bundles> {
+  const [hostctl, proxy, dockerfile] = await Promise.all([
+    bundleHostctl(),
+    bundleProxy(),
+    readFile(join(root, "images/proxy/Dockerfile")),
+  ]);
+  return { "hostctl.mjs": hostctl, "proxy.mjs": proxy, "images/proxy/Dockerfile": dockerfile };
+}
+
+/** Puts into the cache what is not there yet. */
+export async function packRuntime(
   platform: Platform,
   architecture: Architecture,
+  bundles: Bundles,
   cache = join(root, ".lmstack", "cache"),
 ): Promise<Runtime> {
   await mkdir(cache, { recursive: true });
@@ -37,19 +51,13 @@ export async function prepareRuntime(
   const version = await pinnedVersion(packageName);
   const node = `node-${version}-${platform === "macos-metal" ? "darwin" : "linux"}-${architecture}`;
   await packNode(cache, node, packageName, version);
-  const [hostctl, proxy, dockerfile] = await Promise.all([
-    bundleHostctl(),
-    bundleProxy(),
-    readFile(join(root, "images/proxy/Dockerfile")),
-  ]);
-  const files = { "hostctl.mjs": hostctl, "proxy.mjs": proxy, "images/proxy/Dockerfile": dockerfile };
-  const digests = Object.fromEntries(Object.entries(files).map(([name, content]) => [name, sha256(content)]));
+  const digests = Object.fromEntries(Object.entries(bundles).map(([name, content]) => [name, sha256(content)]));
   const hash = shortHash([digests, node]);
-  await packBundles(cache, hash, files);
+  await packBundles(cache, hash, bundles);
   return { hash, imageHash: shortHash([digests["proxy.mjs"], digests["images/proxy/Dockerfile"], node]), node };
 }
 
-const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex");
+const sha256 = (content: Uint8Array): string => createHash("sha256").update(content).digest("hex");
 
 const nodePackage = (platform: Platform, architecture: Architecture): string =>
   platform === "macos-metal" ? `node-bin-darwin-${architecture}` : `node-linux-${architecture}`;
@@ -64,11 +72,7 @@ async function pinnedVersion(packageName: string): Promise<string> {
   return version;
 }
 
-async function packBundles(
-  cache: string,
-  hash: string,
-  files: Readonly<Record<string, string | Uint8Array>>,
-): Promise<void> {
+async function packBundles(cache: string, hash: string, files: Bundles): Promise<void> {
   const target = join(cache, `runtime-${hash}.tar`);
   if (existsSync(target) && existsSync(join(cache, `runtime-${hash}.sha256`))) return;
   const staging = await mkdtemp(join(cache, "staging-"));

@@ -12,7 +12,7 @@ import { driftReasons, type Judgements, judgeAll } from "./drift.ts";
 import type { HostFacts } from "./facts.ts";
 import { preflight } from "./preflight.ts";
 import { lookAtHost, probeScript } from "./probe.ts";
-import { prepareRuntime, type Runtime } from "./runtime.ts";
+import { buildBundles, packRuntime, type Runtime } from "./runtime.ts";
 import { writeSshFiles } from "./ssh-files.ts";
 
 /** What resources need to know of a host; kept in the outputs for a time when it cannot be reached. */
@@ -51,6 +51,10 @@ export async function surveyHost(
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (isRemote(spec.connection)) await writeSshFiles(spec.connection, folder);
 
+  const building = buildBundles();
+  // Awaited further down: until then a fault of the host must not become one of the process.
+  building.catch(() => {});
+
   const usual = documentsOf(spec, stack, spec.platform === "macos-metal" ? "arm64" : "x64");
   const { facts, fault } = await lookAtHost(spec, folder, probeScript(spec, usual, fileHashes(usual)));
   const known = facts ? knownOf(facts) : fault.unreachable ? await lastKnown(fault) : null;
@@ -60,7 +64,7 @@ export async function surveyHost(
   const faults = facts ? preflight(spec, documents, facts) : [];
   if (faults.length > 0) throw new Faults(`the host is not ready for this spec, nothing was touched:`, faults);
 
-  const runtime = await prepareRuntime(spec.platform, known.architecture);
+  const runtime = await packRuntime(spec.platform, known.architecture, await building);
   const hashes = documentHashes(documents, runtime, spec.proxy.image);
   const containerHash = (filesToken: string) =>
     shortHash([filesToken, keys, hashes["proxy-image"], known.uid, known.gid, known.home, spec.platform]);

@@ -1,0 +1,84 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { documentsOf } from "../../../../infra/host/documents.ts";
+import type { HostFacts } from "../../../../infra/host/facts.ts";
+import { lookAtHost, probeScript } from "../../../../infra/host/probe.ts";
+import { parseHostSpec } from "../../../../infra/spec/parse.ts";
+import { exampleSpec, type Loose } from "../spec/example.ts";
+
+let folder = "";
+const before = process.env.HOME;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "lmstack-probe-"));
+  mkdirSync(join(folder, "home"));
+  process.env.HOME = join(folder, "home");
+});
+afterEach(() => {
+  process.env.HOME = before;
+  rmSync(folder, { recursive: true });
+});
+
+async function look(spoil: (spec: Loose) => void, hashes: Record<string, string> = {}): Promise<HostFacts> {
+  const spec = parseHostSpec(
+    exampleSpec((s) => {
+      s.platform = "linux-cpu";
+      s.connection = { local: true };
+      s.proxy.runtime = "native";
+      spoil(s);
+    }),
+  );
+  const { facts } = await lookAtHost(spec, folder, probeScript(spec, documentsOf(spec, "box", "x64"), hashes));
+  if (!facts) throw new Error("no facts");
+  return facts;
+}
+
+test("a look at a bare machine finds it bare, and leaves it so", async () => {
+  const facts = await look(() => {});
+  expect(facts).toMatchObject({
+    home: join(folder, "home"),
+    uid: process.getuid?.(),
+    runtime: null,
+    tokens: {},
+    observed: null,
+    hasLms: false,
+  });
+  expect(facts.freeBytes).toBeGreaterThan(0);
+  expect(facts.models.get(0)?.state).toBe("absent");
+  expect(readdirSync(join(folder, "home"))).toEqual([]);
+});
+
+test("a declared file is read and its digest taken, whatever its name; verified once, it is not read again", async () => {
+  const path = join(folder, "it's a $(model) `x`.gguf");
+  const content = "GGUF and more";
+  writeFileSync(path, content);
+  const place = (s: Loose) => {
+    s.models[0].source.path = path;
+  };
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  expect((await look(place)).models.get(0)).toEqual({ state: "file", bytes: 13, gguf: true, sha256 });
+  mkdirSync(join(folder, "home/.lmstack/tokens"), { recursive: true });
+  writeFileSync(join(folder, "home/.lmstack/tokens/model-file-Qwen3.6-27B"), "abc.1");
+  const hashes = { "model-file-Qwen3.6-27B": "abc" };
+  const again = await look(place, hashes);
+  expect(again.models.get(0)).toMatchObject({ state: "file", sha256: null });
+  expect(again.tokens).toEqual({ "model-file-Qwen3.6-27B": "abc.1" });
+});
+
+test("whoever holds a wanted port is named", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  try {
+    const { listeners } = await look((s) => {
+      s.proxy.port = port;
+    });
+    expect(listeners).toMatchObject([{ port, uid: process.getuid?.(), ours: false }]);
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
