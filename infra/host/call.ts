@@ -1,7 +1,7 @@
 /** A hostctl call as a resource. */
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { ResourceName, Success } from "../spec/host-documents.ts";
+import type { ResourceName } from "../spec/host-documents.ts";
 import { type HostSpec, isRemote } from "../spec/host-spec.ts";
 import { stableJson } from "../spec/stable-json.ts";
 import type { Runtime } from "./runtime.ts";
@@ -74,7 +74,3 @@ export function hostRuntime(target: Target, { hash, node }: Runtime): command.lo
     ...quiet,
   });
 }
-
-/** The typed result of a call. */
-export const resultOf = <T>(call: command.local.Command): pulumi.Output<Success<T>> =>
-  call.stdout.apply((line) => JSON.parse(line) as Success<T>);
