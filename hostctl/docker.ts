@@ -10,11 +10,16 @@ import type { Host } from "./host.ts";
 export interface Container extends ObservedContainer {
   readonly exitCode: number;
   readonly restarting: boolean;
+  /** The image's own health check as arguments of a process in the container; null when it has none. */
+  readonly check: readonly string[] | null;
 }
 
 interface Inspected {
   readonly Id: string;
-  readonly Config: { readonly Labels: Record<string, string> | null };
+  readonly Config: {
+    readonly Labels: Record<string, string> | null;
+    readonly Healthcheck?: { readonly Test?: readonly string[] | null } | null;
+  };
   readonly State: {
     readonly Running: boolean;
     readonly Restarting?: boolean;
@@ -72,11 +77,17 @@ export function parseContainers(json: string): Container[] {
     health: healthOf(row.State.Health?.Status),
     exitCode: row.State.ExitCode,
     restarting: row.State.Restarting === true,
+    check: checkOf(row.Config.Healthcheck?.Test ?? []),
   }));
 }
 
 function healthOf(status: string | undefined): ObservedContainer["health"] {
   return status === "healthy" || status === "starting" || status === "unhealthy" ? status : "none";
+}
+
+function checkOf([form, ...words]: readonly string[]): readonly string[] | null {
+  if (form === "CMD") return words;
+  return form === "CMD-SHELL" ? ["/bin/sh", "-c", words.join(" ")] : null;
 }
 
 export async function rememberImage(host: Host, imageId: string | null): Promise<void> {

@@ -52,7 +52,7 @@ export const drifts: readonly Drift[] = [
     name: "the service file edited",
     happen: (host) => host.exec("echo '# tuned' >> /etc/systemd/system/lmstack-supervisor.service", { root: true }),
     touches: /^lmstudio$/,
-    says: /lmstack-supervisor/,
+    says: /service file/,
   },
   {
     name: "a setting of LM Studio changed",

@@ -17,7 +17,7 @@ const world = JSON.parse(fs.readFileSync(file, "utf8"));
 const [verb, ...rest] = process.argv.slice(2);
 const target = rest.at(-1);
 const save = () => fs.writeFileSync(file, JSON.stringify(world));
-const inspected = (key) => ({ Id: key, Config: { Labels: {} }, State: { Running: world[key].running, ExitCode: world[key].code ?? 0, Health: { Status: world[key].health } } });
+const inspected = (key) => ({ Id: key, Config: { Labels: {}, Healthcheck: { Test: ["CMD", "check-yourself"] } }, State: { Running: world[key].running, ExitCode: world[key].code ?? 0, Health: { Status: world[key].health } } });
 if (verb === "ps") console.log(Object.keys(world).join("\\n"));
 else if (verb === "inspect") {
   const keys = rest.filter((word) => /^[0-9a-f]{64}$/.test(word));
@@ -26,6 +26,7 @@ else if (verb === "inspect") {
   if (known.length < keys.length) { console.error("Error: No such container"); process.exit(1); }
 } else if (verb === "start") { world[target].running = !world[target].code; world[target].health = world[target].becomes; save(); }
 else if (verb === "stop") { world[target].running = false; save(); }
+else if (verb === "exec") process.exit(rest[1] === "check-yourself" && world[rest[0]].passes ? 0 : 1);
 else if (verb === "rm") { delete world[target]; save(); }
 else if (verb === "logs") { console.log("first line"); console.error("cannot listen"); }
 `;
@@ -53,6 +54,11 @@ const serving = { running: true, health: "healthy" };
 test("a container that was only made is started, and counts when it is healthy", async () => {
   await put({ [id("a")]: { running: false, health: "starting", becomes: "healthy" } });
   expect(await gate(id("a"))).toEqual([{ what: "container aaaaaaaaaaaa", from: "stopped", to: "started" }]);
+  expect(await gate(id("a"))).toEqual([]);
+});
+
+test("a container that passes its own check need not wait for Docker to run it", async () => {
+  await put({ [id("a")]: { running: true, health: "starting", passes: true } });
   expect(await gate(id("a"))).toEqual([]);
 });
 
