@@ -8,7 +8,7 @@ import { isRemote } from "../spec/host-spec.ts";
 import type { Keys } from "./keys.ts";
 
 /** Seconds that a new proxy may take to become healthy. */
-const healthySeconds = 60;
+const healthySeconds = 30;
 /** Longer than the proxy's own drain, so that Docker never cuts an answer that the proxy still waits for. */
 const graceSeconds = 615;
 

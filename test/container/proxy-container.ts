@@ -56,6 +56,13 @@ export async function startProxyContainer(
     .withBindMounts([{ source: folder, target: "/run/lmstack", mode: "rw" }])
     .withExtraHosts([{ host: thisMachine, ipAddress: "host-gateway" }])
     .withExposedPorts(port)
+    // The image's own check, more often than on a host, where half a minute between two of them will do.
+    .withHealthCheck({
+      test: ["CMD", "/usr/local/bin/node", "/app/proxy.mjs", "health"],
+      interval: 500,
+      timeout: 5000,
+      retries: 10,
+    })
     .withWaitStrategy(Wait.forHealthCheck())
     .withStartupTimeout(60_000)
     .start();

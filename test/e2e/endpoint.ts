@@ -111,3 +111,14 @@ export async function askChat(question: Question): Promise<Answer> {
     totalMs,
   };
 }
+
+/** Status of `/readyz`: 200 when every declared model is loaded, 0 when nobody answers. */
+export async function readiness(address: string): Promise<number> {
+  try {
+    const { statusCode, body } = await request(`http://${address}:8080/readyz`);
+    await body.dump();
+    return statusCode;
+  } catch {
+    return 0;
+  }
+}

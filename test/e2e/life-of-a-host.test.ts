@@ -6,7 +6,7 @@ import { type Box, openStack, smollm, specFor, startBox, teamKey, thinker } from
 import { pushBrokenImage } from "./broken-image.ts";
 import { runCodex } from "./codex-run.ts";
 import { drifts } from "./drift-by-hand.ts";
-import { askChat, askResponses } from "./endpoint.ts";
+import { askChat, askResponses, readiness } from "./endpoint.ts";
 import { difference, fingerprint } from "./host-fingerprint.ts";
 
 let box: Box;
@@ -117,20 +117,7 @@ describe("the life of a host", () => {
 
   test("a reboot brings everything back without an operator", async () => {
     await box.host.reboot();
-    await expect
-      .poll(
-        async () =>
-          (
-            await askChat({ baseUrl: baseUrl(), model: thinker, prompt: "hi", key: teamKey }).catch(() => ({
-              status: 0,
-            }))
-          ).status,
-        {
-          timeout: 60_000,
-          interval: 500,
-        },
-      )
-      .toBe(200);
+    await expect.poll(() => readiness(box.host.address), { timeout: 60_000, interval: 500 }).toBe(200);
     const up = await stack.up();
     expect(changes(up), up.output).toEqual([]);
   });
