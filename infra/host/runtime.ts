@@ -9,11 +9,10 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { constants, createGzip } from "node:zlib";
 import { create, extract } from "tar";
-import { bundleHostctl } from "../../hostctl/bundle.ts";
-import { bundleProxy } from "../../proxy/bundle.ts";
 import type { Architecture } from "../lmstudio/release.ts";
 import type { Platform } from "../spec/host-documents.ts";
 import { shortHash } from "../spec/stable-json.ts";
+import { bundle } from "./bundle.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -32,8 +31,8 @@ export type Bundles = Readonly<Record<"hostctl.mjs" | "proxy.mjs" | "images/prox
 /** The same for every host, so it can be built while the host is being looked at. */
 export async function buildBundles(): Promise<Bundles> {
   const [hostctl, proxy, dockerfile] = await Promise.all([
-    bundleHostctl(),
-    bundleProxy(),
+    bundle("hostctl"),
+    bundle("proxy"),
     readFile(join(root, "images/proxy/Dockerfile")),
   ]);
   return { "hostctl.mjs": hostctl, "proxy.mjs": proxy, "images/proxy/Dockerfile": dockerfile };

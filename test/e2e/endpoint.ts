@@ -20,6 +20,16 @@ export interface Question {
   readonly onText?: (text: string) => void;
 }
 
+async function post({ baseUrl, model, key }: Question, endpoint: string, body: object) {
+  return await request(`${baseUrl}/${endpoint}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...(key ? { authorization: `Bearer ${key}` } : {}) },
+    body: JSON.stringify({ model, ...body }),
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+}
+
 interface ResponsesEvent {
   readonly type: string;
   readonly delta?: string;
@@ -29,20 +39,10 @@ interface ResponsesEvent {
 /** Streams an answer from `/responses`, the endpoint that Codex uses. */
 export async function askResponses(question: Question): Promise<Answer> {
   const started = performance.now();
-  const { statusCode, body } = await request(`${question.baseUrl}/responses`, {
-    method: "POST",
-    headers: {
-      "content-type": "application/json",
-      ...(question.key ? { authorization: `Bearer ${question.key}` } : {}),
-    },
-    body: JSON.stringify({
-      model: question.model,
-      input: question.prompt,
-      stream: true,
-      max_output_tokens: question.maxTokens ?? 64,
-    }),
-    headersTimeout: 0,
-    bodyTimeout: 0,
+  const { statusCode, body } = await post(question, "responses", {
+    input: question.prompt,
+    stream: true,
+    max_output_tokens: question.maxTokens ?? 64,
   });
   if (statusCode !== 200) {
     return {
@@ -82,19 +82,9 @@ interface ChatAnswer {
 
 export async function askChat(question: Question): Promise<Answer> {
   const started = performance.now();
-  const { statusCode, body } = await request(`${question.baseUrl}/chat/completions`, {
-    method: "POST",
-    headers: {
-      "content-type": "application/json",
-      ...(question.key ? { authorization: `Bearer ${question.key}` } : {}),
-    },
-    body: JSON.stringify({
-      model: question.model,
-      messages: [{ role: "user", content: question.prompt }],
-      max_tokens: question.maxTokens ?? 64,
-    }),
-    headersTimeout: 0,
-    bodyTimeout: 0,
+  const { statusCode, body } = await post(question, "chat/completions", {
+    messages: [{ role: "user", content: question.prompt }],
+    max_tokens: question.maxTokens ?? 64,
   });
   const text = await body.text();
   const totalMs = performance.now() - started;

@@ -9,15 +9,6 @@ export interface Row {
   readonly ok: boolean;
 }
 
-/** At most `limit` of `unit`. */
-export const atMost = (name: string, value: number, limit: number, unit: string): Row => ({
-  name,
-  value: Math.round(value * 100) / 100,
-  unit,
-  bar: `<= ${limit}`,
-  ok: value <= limit,
-});
-
 /** Something that must hold. */
 export const mustHold = (name: string, ok: boolean, found: string): Row => ({
   name,

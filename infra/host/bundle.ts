@@ -1,16 +1,19 @@
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
+/** The programs that run on a host, each as one ES module for Node 26. */
+export type Program = "hostctl" | "proxy";
+
 /** Some packages are CommonJS inside and reach for Node's own modules with `require`, which an ES module does not have. */
 const banner =
   'import{createRequire as __lmstackRequire}from"node:module";const require=__lmstackRequire(import.meta.url);';
 
-/** hostctl as one ES module for Node 26, `hostctl.mjs`. The same sources give the same bytes. */
-export async function bundleHostctl(): Promise<Uint8Array> {
-  const root = fileURLToPath(new URL("..", import.meta.url));
+/** The same sources give the same bytes, since the bundle's digest is its name on the host. */
+export async function bundle(program: Program): Promise<Uint8Array> {
+  const entry = `${program}/main.ts`;
   const result = await build({
-    absWorkingDir: root,
-    entryPoints: ["hostctl/main.ts"],
+    absWorkingDir: fileURLToPath(new URL("../..", import.meta.url)),
+    entryPoints: [entry],
     bundle: true,
     write: false,
     platform: "node",
@@ -23,6 +26,6 @@ export async function bundleHostctl(): Promise<Uint8Array> {
     banner: { js: banner },
   });
   const file = result.outputFiles[0];
-  if (file === undefined) throw new Error("esbuild gave no bundle for hostctl/main.ts");
+  if (file === undefined) throw new Error(`esbuild gave no bundle for ${entry}`);
   return file.contents;
 }
