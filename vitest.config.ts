@@ -29,7 +29,8 @@ export default defineConfig({
           include: ["test/hosts/**/*.test.ts", "test/e2e/**/*.test.ts"],
           testTimeout: 8 * minutes,
           hookTimeout: 8 * minutes,
-          fileParallelism: false,
+          // Each file has hosts of its own; most of the time is spent waiting for them.
+          maxWorkers: 2,
         },
       },
     ],

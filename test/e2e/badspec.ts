@@ -1,7 +1,7 @@
 /** `npm run badspec -- --json FILE`: every wrong spec is refused in words by a real `pulumi up`, with the host untouched. */
 import { parseArgs } from "node:util";
 import { openStack, startBox } from "./box.ts";
-import { refuse } from "./refusal.ts";
+import { Refusals } from "./refusal.ts";
 import { type Row, report } from "./rows.ts";
 import { manyFaults, wrongSpecs } from "./wrong-specs.ts";
 
@@ -23,8 +23,9 @@ async function main(json: string | undefined): Promise<number> {
   const stack = await openStack("e2e-badspec", box);
   try {
     const rows: Row[] = [];
+    const refusals = new Refusals(box, stack);
     for (const wrong of [...wrongSpecs, manyFaults]) {
-      const row = await refuse(box, stack, wrong);
+      const row = await refusals.refuse(wrong);
       say(`${row.ok ? "ok" : "NO"}  ${wrong.name}${row.ok ? "" : `: ${row.value}`}`);
       rows.push(row);
     }

@@ -2,16 +2,18 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Stack } from "../pulumi/stack.ts";
 import { type Box, openStack, startBox } from "./box.ts";
-import { refuse } from "./refusal.ts";
+import { Refusals } from "./refusal.ts";
 import { manyFaults, wrongSpecs } from "./wrong-specs.ts";
 
 let box: Box;
 let stack: Stack;
+let refusals: Refusals;
 const say = (line: string) => console.log(`   ${line}`);
 
 beforeAll(async () => {
   box = await startBox({ name: "wrong-specs", onProgress: say });
   stack = await openStack("e2e-wrong-specs", box);
+  refusals = new Refusals(box, stack);
 });
 
 afterAll(async () => {
@@ -22,6 +24,6 @@ afterAll(async () => {
 test.each([...wrongSpecs.filter(({ foundBy }) => foundBy === "host"), manyFaults])(
   "$name is refused in words, and the host stays as it is",
   async (wrong) => {
-    expect((await refuse(box, stack, wrong)).value).toBe("refused in words");
+    expect((await refusals.refuse(wrong)).value).toBe("refused in words");
   },
 );
