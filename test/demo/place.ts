@@ -1,4 +1,5 @@
 /** Where the demo deploys to: a test host over SSH, or, without Docker, a folder of this machine. Both give the same things to the rest of the demo. */
+import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -53,12 +54,19 @@ async function folder(say: Say): Promise<Place> {
   const models = join(localHome, "models");
   await mkdir(models, { recursive: true });
   const { tarball, sha512, version } = await buildInstaller({ version: "0.0.25-1", onProgress: say });
-  await copyFile(await scriptModelFile(), join(models, `${thinker}.gguf`));
-  await copyFile(await fetchSmolLm(say), join(models, `${smollm}.gguf`));
+  const files = { [thinker]: await scriptModelFile(), [smollm]: await fetchSmolLm(say) };
+  const digests: Record<string, string> = {};
+  for (const [id, file] of Object.entries(files)) {
+    await copyFile(file, join(models, `${id}.gguf`));
+    digests[id] = createHash("sha256")
+      .update(await readFile(file))
+      .digest("hex");
+  }
   const { port, backendPort } = await ports();
   const model = (id: string, contextLength: number) => ({
     id,
     source: { path: join(models, `${id}.gguf`) },
+    sha256: digests[id],
     load: { gpu: "off", contextLength, parallel: 2 },
   });
   return {

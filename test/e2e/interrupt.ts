@@ -1,6 +1,7 @@
 /** `npm run interrupt -- --moments N --seed N --json FILE`: the long form of the interruption promise. */
 import { parseArgs } from "node:util";
 import { openStack, startBox } from "./box.ts";
+import { fingerprint } from "./host-fingerprint.ts";
 import { interruptOnce, moments } from "./interruption.ts";
 import { type Row, report } from "./rows.ts";
 
@@ -31,13 +32,14 @@ async function main(count: number, seed: number, json: string | undefined): Prom
   const box = await startBox({ name: "interrupt", onProgress: say });
   const stack = await openStack("e2e-interrupt", box);
   try {
+    const found = await fingerprint(box.host);
     const whole = await stack.up();
     if (whole.exitCode !== 0) throw new Error(`The uninterrupted up failed:\n${whole.output}`);
     say(`a whole up takes ${whole.seconds.toFixed(1)} s`);
     await stack.destroy();
     const rows: Row[] = [];
     for (const moment of moments(count, seed)) {
-      rows.push(await interruptOnce({ box, stack, moment, wholeSeconds: whole.seconds, say }));
+      rows.push(await interruptOnce({ box, stack, moment, wholeSeconds: whole.seconds, found, say }));
     }
     return await report(rows, json);
   } finally {

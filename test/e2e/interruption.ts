@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { TestHost } from "../hosts/host.ts";
 import { changedSteps, type Stack } from "../pulumi/stack.ts";
 import { type Box, smollm, thinker } from "./box.ts";
+import { difference, fingerprint } from "./host-fingerprint.ts";
 import { kill, seeded, type Victims } from "./killing.ts";
 import { mustHold, type Row } from "./rows.ts";
 
@@ -25,9 +26,8 @@ export function moments(count: number, seed: number): readonly Moment[] {
 export async function faultsOf(host: TestHost, stack: string): Promise<readonly string[]> {
   const faults: string[] = [];
   const run = async (command: string) => (await host.exec(command, { reject: false })).stdout.trim();
-  const daemons = await run("pgrep -fc '[l]lmster' || true");
-  const daemonPids = await run("for p in $(pgrep -f '[l]lmster.*(daemon|service|--run)' ); do echo $p; done | wc -l");
-  if (Number(daemonPids) > 1) faults.push(`${daemonPids} daemons run (${daemons} processes in all)`);
+  const daemons = await run("pgrep -xc llmster || true");
+  if (daemons !== "1") faults.push(`${daemons} daemons run`);
   const models = JSON.parse((await run("curl -s http://127.0.0.1:8081/api/v1/models")) || "{}") as {
     models?: { loaded_instances?: { id: string }[] }[];
   };
@@ -47,18 +47,18 @@ export async function faultsOf(host: TestHost, stack: string): Promise<readonly 
   return faults;
 }
 
-/** hostctl writes a line when it begins and ends to change the host; a begin within another's span would be two at once. */
+/**
+ * hostctl writes a line when it begins and ends to change the host. A killed one leaves no end, the kernel frees its lock, and the next may begin;
+ * but whoever ends must be the one that began last.
+ */
 export function overlapping(log: string): string {
-  let running: string | undefined;
+  let running = "";
   for (const line of log.split("\n")) {
     const [, event, pid = "", what = ""] = /^\S+ (begin|end) (\d+) (.*)$/.exec(line) ?? [];
-    if (event === "begin") {
-      // A killed hostctl leaves no end; the kernel has freed its lock, and it does nothing more.
-      running = `${pid} ${what}`;
-    } else if (event === "end") {
-      if (running !== undefined && !running.startsWith(`${pid} `)) return `${running} while ${pid} ${what}`;
-      running = undefined;
-    }
+    if (event === "begin") running = pid;
+    if (event !== "end") continue;
+    if (running !== pid) return `${pid} ${what} ended while ${running || "nobody"} had begun`;
+    running = "";
   }
   return "";
 }
@@ -69,11 +69,20 @@ export interface InterruptionOptions {
   readonly moment: Moment;
   /** Seconds that a whole `up` takes here. */
   readonly wholeSeconds: number;
+  /** The host before anything was deployed. */
+  readonly found: readonly string[];
   readonly say: (line: string) => void;
 }
 
 /** From nothing: starts `up`, kills it at the moment, cancels, runs `up` again, looks at the host, and takes everything down. */
-export async function interruptOnce({ box, stack, moment, wholeSeconds, say }: InterruptionOptions): Promise<Row> {
+export async function interruptOnce({
+  box,
+  stack,
+  moment,
+  wholeSeconds,
+  found,
+  say,
+}: InterruptionOptions): Promise<Row> {
   const after = moment.at * wholeSeconds;
   const name = `killed after ${after.toFixed(1)} s (${moment.victims === "cli" ? "the CLI alone" : "CLI, language host and plugins"})`;
   const running = stack.startUp();
@@ -84,13 +93,16 @@ export async function interruptOnce({ box, stack, moment, wholeSeconds, say }: I
   await stack.cancel();
   const second = await stack.up();
   const faults = [...(await faultsOf(box.host, stack.name))];
+  if (endedFirst) faults.push("the up had ended before it was killed");
   if (second.exitCode !== 0) faults.unshift(`the second up failed: ${lastLines(second.output, 12)}`);
   const third = await stack.preview();
   const changes = changedSteps(third).map((step) => `${step.op} ${step.name}`);
   if (third.exitCode !== 0 || changes.length > 0)
     faults.push(`the third is not empty: ${changes.join(", ") || lastLines(third.output, 6)}`);
+  const down = await stack.destroy();
+  if (down.exitCode !== 0) faults.push(`destroy failed: ${lastLines(down.output, 6)}`);
+  faults.push(...difference(found, await fingerprint(box.host)).map((line) => `left after destroy: ${line}`));
   say(`${name}: ${faults.length === 0 ? "converged" : faults.join("; ")}`);
-  await stack.destroy();
   return mustHold(
     `${name}, then cancel and up`,
     faults.length === 0,

@@ -8,6 +8,7 @@ import { runCodex } from "./codex-run.ts";
 import { drifts } from "./drift-by-hand.ts";
 import { askChat, askResponses, readiness } from "./endpoint.ts";
 import { difference, fingerprint } from "./host-fingerprint.ts";
+import { argumentsDuring, formsFoundIn, formsOf } from "./planted-secret.ts";
 
 let box: Box;
 let stack: Stack;
@@ -29,9 +30,12 @@ afterAll(async () => {
 });
 
 describe("the life of a host", () => {
-  test("one up brings a prepared host to life", async () => {
-    const outcome = await stack.up(say);
+  test("one up brings a prepared host to life, with no secret in any process's arguments", async () => {
+    const running = stack.up(say);
+    const inArguments = await argumentsDuring(running, formsOf(teamKey));
+    const outcome = await running;
     expect(outcome.exitCode, outcome.output).toBe(0);
+    expect(inArguments).toEqual([]);
     say(`first up: ${outcome.seconds.toFixed(1)} s`);
   });
 
@@ -153,18 +157,17 @@ describe("the life of a host", () => {
     expect((await askChat({ baseUrl: baseUrl(), model: thinker, prompt: "hi", key: teamKey })).status).toBe(200);
   });
 
-  test("no secret appears in state, history or output, in any form", async () => {
-    const forms = [teamKey, Buffer.from(teamKey).toString("base64").slice(0, 22), encodeURIComponent(teamKey)];
-    const state = await stack.exportState();
-    const { stdout: folder } = await execa(
-      "grep",
-      ["-rlF", ...forms.flatMap((form) => ["-e", form]), new URL(stack.env.PULUMI_BACKEND_URL as string).pathname],
-      { reject: false },
-    );
-    expect(forms.filter((form) => state.includes(form))).toEqual([]);
-    expect(folder).toBe("");
+  test("no secret appears in state, history, output or on the host, in any form, failures included", async () => {
+    const forms = formsOf(teamKey);
+    const patterns = forms.flatMap((form) => ["-e", form]);
+    expect(formsFoundIn(await stack.exportState(), forms)).toEqual([]);
+    expect(formsFoundIn(stack.transcript.join("\n"), forms)).toEqual([]);
+    const backend = new URL(stack.env.PULUMI_BACKEND_URL as string).pathname;
+    const { stdout: inBackend } = await execa("grep", ["-rlF", ...patterns, backend], { reject: false });
+    expect(inBackend).toBe("");
+    const quoted = patterns.map((word) => `'${word}'`).join(" ");
     const { stdout: onHost } = await box.host.exec(
-      `grep -rlF ${forms.map((form) => `-e '${form}'`).join(" ")} /home /etc /var/log 2>/dev/null; ps axww | grep -F '${teamKey}' | grep -v grep; true`,
+      `grep -rlF ${quoted} /home /etc /var/log /var/lib/docker/containers 2>/dev/null; journalctl --no-pager | grep -F ${quoted}; true`,
       { root: true },
     );
     expect(onHost).toBe("");

@@ -47,6 +47,8 @@ export class Stack {
   readonly name: string;
   readonly configFile: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Everything that previews, ups and destroys of this stack printed, failed ones included. */
+  readonly transcript: string[] = [];
   private eventLogs = 0;
 
   private constructor(options: StackOptions) {
@@ -152,6 +154,7 @@ export class Stack {
     if (onLine) for await (const line of child.iterable({ from: "all" })) onLine(String(line));
     const { exitCode, all } = await child;
     const seconds = (performance.now() - started) / 1000;
+    this.transcript.push(all);
     const log = await readFile(events, "utf8").catch(() => "");
     await rm(events, { force: true });
     return { exitCode: exitCode ?? 1, seconds, output: all, ...readEvents(log) };
