@@ -1,5 +1,5 @@
 /** What must be so before anything on a host is touched: spec and facts in, faults out. */
-import type { Fault } from "../spec/faults.ts";
+import { type Fault, fault } from "../spec/faults.ts";
 import { type HostSpec, isRemote, proxyRuntime } from "../spec/host-spec.ts";
 import type { Documents } from "./documents.ts";
 import type { HostFacts, Listener } from "./facts.ts";
@@ -15,7 +15,7 @@ const prepare = (spec: HostSpec): string => {
 };
 
 export function preflight(spec: HostSpec, documents: Documents, facts: HostFacts): Fault[] {
-  const system = platformFaults(spec, facts);
+  const system = [...platformFaults(spec, facts)];
   // On another system than the declared one every further finding would be noise.
   if (system.length > 0) return system;
   return [
@@ -29,103 +29,63 @@ export function preflight(spec: HostSpec, documents: Documents, facts: HostFacts
   ];
 }
 
-function platformFaults(spec: HostSpec, { system, machine }: HostFacts): Fault[] {
-  const wanted = spec.platform === "macos-metal" ? "Darwin arm64" : "Linux x86_64 or aarch64";
-  const fits =
-    spec.platform === "macos-metal"
-      ? system === "Darwin" && machine === "arm64"
-      : system === "Linux" && /^(x86_64|aarch64|arm64)$/.test(machine);
-  if (fits) return [];
-  return [
-    {
-      where: hostName(spec),
-      found: `${system} ${machine}`,
-      expected: `${wanted} (platform: ${spec.platform})`,
-      next: "correct platform or connection.host",
-    },
-  ];
+function* platformFaults(spec: HostSpec, { system, machine }: HostFacts): Iterable<Fault> {
+  const mac = spec.platform === "macos-metal";
+  const fits = mac
+    ? system === "Darwin" && machine === "arm64"
+    : system === "Linux" && /^(x86_64|aarch64|arm64)$/.test(machine);
+  if (fits) return;
+  const expected = `${mac ? "Darwin arm64" : "Linux x86_64 or aarch64"} (platform: ${spec.platform})`;
+  yield fault(hostName(spec), `${system} ${machine}`, expected, "correct platform or connection.host");
 }
 
-function privilegeFaults(spec: HostSpec, facts: HostFacts): Fault[] {
-  const faults: Fault[] = [];
+function* privilegeFaults(spec: HostSpec, { user, sudo, docker, dockerError }: HostFacts): Iterable<Fault> {
   const where = hostName(spec);
-  if (facts.sudo === false) {
-    const found = `that ${facts.user} may not run systemctl by sudo -n`;
-    faults.push({
-      where,
-      found,
-      expected: "the sudoers file of a prepared host (connection.become: sudo)",
-      next: `${prepare(spec)}, or set become: none`,
-    });
+  if (sudo === false) {
+    const expected = "the sudoers file of a prepared host (connection.become: sudo)";
+    const next = `${prepare(spec)}, or set become: none`;
+    yield fault(where, `that ${user} may not run systemctl by sudo -n`, expected, next);
   }
-  if (proxyRuntime(spec) === "docker" && facts.docker === null) {
-    const denied = /permission denied/i.test(facts.dockerError ?? "");
-    faults.push({
-      where,
-      found: denied ? `that ${facts.user} may not use Docker` : `no Docker (${facts.dockerError ?? "no answer"})`,
-      expected: `a Docker daemon that ${facts.user} may use (proxy.runtime: docker)`,
-      next: `${prepare(spec)}, or set proxy.runtime: native`,
-    });
+  if (proxyRuntime(spec) === "docker" && docker === null) {
+    const denied = /permission denied/i.test(dockerError ?? "");
+    const found = denied ? `that ${user} may not use Docker` : `no Docker (${dockerError ?? "no answer"})`;
+    const expected = `a Docker daemon that ${user} may use (proxy.runtime: docker)`;
+    yield fault(where, found, expected, `${prepare(spec)}, or set proxy.runtime: native`);
   }
-  return faults;
 }
 
 /** LM Studio's CUDA 12 engines need this driver at least. */
 const minimalDriver = [550, 54, 14];
 
-function gpuFaults(spec: HostSpec, { gpu }: HostFacts): Fault[] {
-  if (spec.platform !== "linux-cuda") return [];
+function* gpuFaults(spec: HostSpec, { gpu }: HostFacts): Iterable<Fault> {
+  if (spec.platform !== "linux-cuda") return;
   const where = hostName(spec);
   if (!gpu) {
+    const expected = "an NVIDIA card with its driver (platform: linux-cuda)";
     const next = "install NVIDIA's driver, or set platform: linux-cpu";
-    return [
-      {
-        where,
-        found: "no answer from nvidia-smi",
-        expected: "an NVIDIA card with its driver (platform: linux-cuda)",
-        next,
-      },
-    ];
+    yield fault(where, "no answer from nvidia-smi", expected, next);
+    return;
   }
   const version = gpu.driver.split(".").map(Number);
   const difference = minimalDriver.map((part, index) => (version[index] ?? 0) - part).find((step) => step !== 0) ?? 0;
-  if (difference >= 0) return [];
-  return [
-    {
-      where,
-      found: `NVIDIA driver ${gpu.driver}`,
-      expected: `${minimalDriver.join(".")} or newer, for LM Studio's CUDA engine`,
-      next: "update the driver",
-    },
-  ];
+  if (difference >= 0) return;
+  const expected = `${minimalDriver.join(".")} or newer, for LM Studio's CUDA engine`;
+  yield fault(where, `NVIDIA driver ${gpu.driver}`, expected, "update the driver");
 }
 
-function libraryFaults(spec: HostSpec, facts: HostFacts): Fault[] {
-  if (facts.system !== "Linux") return [];
+function* libraryFaults(spec: HostSpec, { system, glibc, hasLms, libatomic }: HostFacts): Iterable<Fault> {
+  if (system !== "Linux") return;
   const where = hostName(spec);
-  const faults: Fault[] = [];
-  const [major = 0, minor = 0] = (facts.glibc ?? "").split(".").map(Number);
+  const [major = 0, minor = 0] = (glibc ?? "").split(".").map(Number);
   if (major < 2 || (major === 2 && minor < 28)) {
     const next = "use a newer release of the distribution";
-    faults.push({
-      where,
-      found: facts.glibc ? `glibc ${facts.glibc}` : "no glibc",
-      expected: "glibc 2.28 or newer",
-      next,
-    });
+    yield fault(where, glibc ? `glibc ${glibc}` : "no glibc", "glibc 2.28 or newer", next);
   }
-  if (!facts.hasLms && !facts.libatomic) {
-    faults.push({
-      where,
-      found: "no libatomic.so.1",
-      expected: "libatomic1, which LM Studio needs",
-      next: prepare(spec),
-    });
-  }
-  return faults;
+  if (!hasLms && !libatomic)
+    yield fault(where, "no libatomic.so.1", "libatomic1, which LM Studio needs", prepare(spec));
 }
 
-function portFaults(spec: HostSpec, facts: HostFacts): Fault[] {
+function* portFaults(spec: HostSpec, facts: HostFacts): Iterable<Fault> {
   const running =
     facts.observed?.proxy.containers.some((container) => container.running) || facts.observed?.proxy.service?.active;
   const served = facts.observed?.lmstudio.server;
@@ -137,92 +97,54 @@ function portFaults(spec: HostSpec, facts: HostFacts): Fault[] {
     ["proxy.port", spec.proxy.port],
     ["lmstudio.backendPort", spec.lmstudio.backendPort],
   ] as const;
-  return keys.flatMap(([key, port]) => {
+  for (const [key, port] of keys) {
     const foreign = facts.listeners.find((listener) => listener.port === port && !mine(listener));
-    if (!foreign) return [];
+    if (!foreign) continue;
     const owner = foreign.program ? `${foreign.program} of uid ${foreign.uid}` : `a program of uid ${foreign.uid}`;
-    return [
-      {
-        where: hostName(spec),
-        found: `port ${port} (${key}) in use by ${owner}`,
-        expected: "a free port",
-        next: `stop it, or choose another ${key}`,
-      },
-    ];
-  });
-}
-
-function releaseFaults(spec: HostSpec, { lmstudio }: Documents, facts: HostFacts): Fault[] {
-  if (facts.hasLms) return [];
-  if (facts.downloads.get("lmstudio") === null) {
-    return [
-      {
-        where: hostName(spec),
-        found: `no file at ${lmstudio.url}`,
-        expected: "LM Studio's archive (lmstudio.url)",
-        next: "place it there or correct lmstudio.url",
-      },
-    ];
+    const found = `port ${port} (${key}) in use by ${owner}`;
+    yield fault(hostName(spec), found, "a free port", `stop it, or choose another ${key}`);
   }
-  if (lmstudio.sha512 !== undefined) return [];
-  const expected = `128 hexadecimal digits for ${lmstudio.url}, as the host has no LM Studio that could be taken over`;
-  return [{ where: "lmstudio.sha512", found: "nothing", expected, next: "take the digest from the publisher" }];
 }
 
-function modelFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Fault[] {
-  return documents.models.flatMap((model, index): Fault[] => {
+function* releaseFaults(spec: HostSpec, { lmstudio }: Documents, facts: HostFacts): Iterable<Fault> {
+  if (facts.hasLms) return;
+  if (facts.downloads.get("lmstudio") === null) {
+    const next = "place it there or correct lmstudio.url";
+    yield fault(hostName(spec), `no file at ${lmstudio.url}`, "LM Studio's archive (lmstudio.url)", next);
+  } else if (lmstudio.sha512 === undefined) {
+    const expected = `128 hexadecimal digits for ${lmstudio.url}, as the host has no LM Studio that could be taken over`;
+    yield fault("lmstudio.sha512", "nothing", expected, "take the digest from the publisher");
+  }
+}
+
+function* modelFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Iterable<Fault> {
+  for (const [index, model] of documents.models.entries()) {
     const where = `${hostName(spec)}, model ${model.id}`;
     if (!("path" in model.source)) {
-      if (facts.downloads.get(`model-file-${model.id}`) !== null) return [];
-      return [
-        {
-          where,
-          found: `no file at ${model.source.url}`,
-          expected: "the model's file",
-          next: `correct models[${index}].source`,
-        },
-      ];
+      if (facts.downloads.get(`model-file-${model.id}`) === null)
+        yield fault(where, `no file at ${model.source.url}`, "the model's file", `correct models[${index}].source`);
+      continue;
     }
     const file = facts.models.get(index);
     const { path } = model.source;
     const imported = facts.observed?.models[model.id]?.imported === true;
     // A moved file is where it belongs: in LM Studio's folder, no longer at its source.
-    if (!file || (file.state === "absent" && model.import === "move" && imported)) return [];
+    if (!file || (file.state === "absent" && model.import === "move" && imported)) continue;
     if (file.state !== "file") {
       const found = {
         absent: `no file ${path}`,
         nofile: `${path}, which is not a file`,
         unreadable: `${path}, which ${facts.user} may not read`,
       }[file.state];
-      return [
-        {
-          where,
-          found,
-          expected: "a readable GGUF file on the host",
-          next: `place it there or correct models[${index}].source.path`,
-        },
-      ];
+      const next = `place it there or correct models[${index}].source.path`;
+      yield fault(where, found, "a readable GGUF file on the host", next);
+    } else if (!file.gguf) {
+      yield fault(where, `${path}, which does not begin as a GGUF file does`, "a GGUF file", "check the download");
+    } else if (file.sha256 !== null && model.sha256 !== undefined && file.sha256 !== model.sha256) {
+      const expected = `${model.sha256} (models[${index}].sha256)`;
+      yield fault(where, `sha256 ${file.sha256} of ${path}`, expected, "fetch the file again or correct the digest");
     }
-    if (!file.gguf) {
-      return [
-        {
-          where,
-          found: `${path}, which does not begin as a GGUF file does`,
-          expected: "a GGUF file",
-          next: "check the download",
-        },
-      ];
-    }
-    if (file.sha256 === null || model.sha256 === undefined || file.sha256 === model.sha256) return [];
-    return [
-      {
-        where,
-        found: `sha256 ${file.sha256} of ${path}`,
-        expected: `${model.sha256} (models[${index}].sha256)`,
-        next: "fetch the file again or correct the digest",
-      },
-    ];
-  });
+  }
 }
 
 /** Room that stays free: logs, state, a download's last blocks. */
@@ -230,7 +152,7 @@ const reserveBytes = 512 * 2 ** 20;
 /** The archive, and what comes out of it, lie side by side for a moment. */
 const unpackedTimes = 3;
 
-function spaceFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Fault[] {
+function* spaceFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Iterable<Fault> {
   const needs: { what: string; bytes: number }[] = [];
   if (!facts.hasLms) needs.push({ what: "LM Studio", bytes: (facts.downloads.get("lmstudio") ?? 0) * unpackedTimes });
   documents.models.forEach((model, index) => {
@@ -241,16 +163,11 @@ function spaceFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Fa
   });
   const wanted = needs.filter(({ bytes }) => bytes > 0);
   const total = wanted.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (total === 0 || total + reserveBytes <= facts.freeBytes) return [];
+  if (total === 0 || total + reserveBytes <= facts.freeBytes) return;
   const list = wanted.map(({ what, bytes }) => `${what} ${gibibytes(bytes)}`).join(", ");
-  return [
-    {
-      where: hostName(spec),
-      found: `${gibibytes(facts.freeBytes)} free below ${facts.home}`,
-      expected: `${gibibytes(total + reserveBytes)} (${list}, and a reserve)`,
-      next: "free some space, or use import: symlink with a file on another disk",
-    },
-  ];
+  const expected = `${gibibytes(total + reserveBytes)} (${list}, and a reserve)`;
+  const next = "free some space, or use import: symlink with a file on another disk";
+  yield fault(hostName(spec), `${gibibytes(facts.freeBytes)} free below ${facts.home}`, expected, next);
 }
 
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;

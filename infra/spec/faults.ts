@@ -9,6 +9,13 @@ export interface Fault {
   readonly next: string;
 }
 
+export const fault = (where: string, found: string, expected: string, next: string): Fault => ({
+  where,
+  found,
+  expected,
+  next,
+});
+
 export class Faults extends Error {
   readonly faults: readonly Fault[];
   constructor(title: string, faults: readonly Fault[]) {
@@ -75,20 +82,17 @@ export function faultsOf(
     const where = pathText(issue.path) || "lmstack:host";
     const found = shown(valueAt(input, issue.path));
     if (issue.code === "unrecognized_keys") {
+      const known = knownKeys(issue.path);
+      const expected = `one of ${known.join(", ")}`;
       return issue.keys.map((key) => {
-        const known = knownKeys(issue.path);
         const meant = nearest(key, known);
-        return {
-          where: pathText([...issue.path, key]),
-          found: "a key that does not exist",
-          expected: `one of ${known.join(", ")}`,
-          next: meant ? `did you mean ${meant}?` : "remove it",
-        };
+        const next = meant ? `did you mean ${meant}?` : "remove it";
+        return fault(pathText([...issue.path, key]), "a key that does not exist", expected, next);
       });
     }
     const expected = expectation(issue);
     const next = found === "nothing" ? `add ${where}` : `correct ${where}`;
-    return [{ where, found, expected, next }];
+    return [fault(where, found, expected, next)];
   });
 }
 
