@@ -89,6 +89,11 @@ async function folder(say: Say): Promise<Place> {
   };
 }
 
+const digestOf = async (file: string) =>
+  createHash("sha256")
+    .update(await readFile(file))
+    .digest("hex");
+
 /** Free ports of loopback, the same in every run as long as the folder is there. */
 async function ports(): Promise<{ port: number; backendPort: number }> {
   const file = join(localHome, "ports.json");
