@@ -25,6 +25,7 @@ const lmstudio = z.object({
   sha512: hex(128).exactOptional(),
   engine: z.object({ name: z.string().min(1), version: z.string().min(1) }).exactOptional(),
   backendPort: port,
+  models: z.array(id).exactOptional(),
   mounts: z.array(absolute).exactOptional(),
 });
 

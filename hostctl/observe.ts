@@ -1,6 +1,6 @@
 /** Facts of this host, read-only and quick: files, the process table, HTTP on loopback. `lms` is called only when the server is silent. */
 import { realpath } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import type { ObserveDocument, Observed, ObservedModel } from "../infra/spec/host-documents.ts";
 import { readAdopted } from "./adoption.ts";
 import { readJson } from "./atomic-file.ts";
@@ -21,13 +21,10 @@ import { recordedService } from "./service/record.ts";
 import { supervisorService } from "./service/service.ts";
 import { keptDaemon } from "./supervisor/notebook.ts";
 import type { SupervisorStatus } from "./supervisor/status.ts";
-import { readTokens } from "./tokens.ts";
 
 export async function observe(host: Host, document: ObserveDocument): Promise<Observed> {
   const { become, stack } = document;
-  const runtime = await realpath(host.paths.current).catch(() => null);
-  const [tokens, lmstudio, proxy, containers, image, incidents] = await Promise.all([
-    readTokens(host),
+  const [lmstudio, proxy, containers, image, incidents] = await Promise.all([
     observeLmstudio(host, document),
     observeProxyFiles(host, become),
     containersOf(host, stack),
@@ -39,11 +36,6 @@ export async function observe(host: Host, document: ObserveDocument): Promise<Ob
     document.models.map(async (model) => [model.id, await observeModel(host, model, found ?? [])] as const),
   );
   return {
-    hostctl: runtime === null ? "" : basename(runtime),
-    uid: host.uid,
-    gid: host.gid,
-    home: host.home,
-    tokens,
     lmstudio,
     models: Object.fromEntries(models),
     incidents,

@@ -1,7 +1,7 @@
-import { readdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ResourceName } from "../infra/spec/host-documents.ts";
-import { readText, writeAtomic } from "./atomic-file.ts";
+import { writeAtomic } from "./atomic-file.ts";
 import type { Host } from "./host.ts";
 
 /** The token of the last convergence, stored when it is true. Names are encoded: a model's id may hold slashes. */
@@ -11,15 +11,4 @@ export async function storeToken(host: Host, resource: ResourceName, token: stri
 
 export async function dropToken(host: Host, resource: ResourceName): Promise<void> {
   await rm(join(host.paths.tokens, encodeURIComponent(resource)), { force: true });
-}
-
-export async function readTokens(host: Host): Promise<Record<string, string>> {
-  const names = (await readdir(host.paths.tokens).catch(() => [])).filter((name) => !name.startsWith("."));
-  const pairs = await Promise.all(
-    names.map(
-      async (name) =>
-        [decodeURIComponent(name), ((await readText(join(host.paths.tokens, name))) ?? "").trim()] as const,
-    ),
-  );
-  return Object.fromEntries(pairs);
 }

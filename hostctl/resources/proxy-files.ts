@@ -166,13 +166,14 @@ async function awaitProxy(port: number): Promise<void> {
 export async function observeProxyFiles(
   host: Host,
   become: Become,
-): Promise<Pick<Observed["proxy"], "filesSha256" | "expectedFilesSha256" | "service">> {
+): Promise<Pick<Observed["proxy"], "filesSha256" | "expectedFilesSha256" | "port" | "service">> {
   const [text, written] = await Promise.all([readText(configPath(host)), readJson<Written>(recordPath(host))]);
   const native = written?.runtime === "native";
   const service = native ? await proxyService(host, become, written.drainSeconds).state() : null;
   return {
     filesSha256: text === null ? null : sha256(text),
     expectedFilesSha256: written?.sha256 ?? null,
+    port: (await readJson<Partial<ProxyFiles["config"]>>(configPath(host)))?.listen?.port ?? null,
     service: service === null ? null : { active: service.active },
   };
 }

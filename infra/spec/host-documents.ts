@@ -28,6 +28,8 @@ export interface LmstudioDocument extends Envelope {
   readonly engine?: { readonly name: string; readonly version: string };
   /** Loopback port of LM Studio's own HTTP server. */
   readonly backendPort: number;
+  /** Ids of the declared models, in order: what is not among them is unloaded before any other is loaded. Absent: nothing is unloaded. */
+  readonly models?: readonly string[];
   /** Absolute folders that must be mounted before the supervisor starts (where models lie). */
   readonly mounts?: readonly string[];
 }
@@ -87,7 +89,7 @@ export interface ObserveDocument {
   readonly lmstudio: LmstudioDocument;
 }
 
-/** Name of a converged resource on the host: its token's file name and the key in `Observed.tokens`. */
+/** Name of a converged resource on the host: its token's file name. */
 export type ResourceName =
   | "runtime"
   | "lmstudio"
@@ -100,11 +102,6 @@ export type ResourceName =
 
 /** Facts of one host at one moment. Absent parts are null; nothing here is a judgement. */
 export interface Observed {
-  readonly hostctl: string;
-  readonly uid: number;
-  readonly gid: number;
-  readonly home: string;
-  readonly tokens: Readonly<Record<string, string>>;
   readonly lmstudio: {
     readonly installedVersion: string | null;
     readonly daemon: { readonly running: boolean; readonly pid: number | null; readonly supervised: boolean };
@@ -132,6 +129,8 @@ export interface Observed {
   readonly proxy: {
     readonly filesSha256: string | null;
     readonly expectedFilesSha256: string | null;
+    /** Where the `proxy.json` that lies on the host lets the proxy listen; null without one. */
+    readonly port: number | null;
     readonly imagePresent: boolean;
     readonly containers: readonly ObservedContainer[];
     /** Native runtime only. */

@@ -20,11 +20,6 @@ export const tokens: Readonly<Record<string, string>> = Object.fromEntries(
 
 export const observed = (spoil: (facts: Loose) => void = () => {}): Observed => {
   const facts: Observed = {
-    hostctl: "r1",
-    uid: 1000,
-    gid: 1000,
-    home: "/home/gpu",
-    tokens,
     lmstudio: {
       installedVersion: "0.0.25-1",
       daemon: { running: true, pid: 7, supervised: true },
@@ -48,6 +43,7 @@ export const observed = (spoil: (facts: Loose) => void = () => {}): Observed => 
     proxy: {
       filesSha256: "f",
       expectedFilesSha256: "f",
+      port: spec.proxy.port,
       imagePresent: true,
       containers: [
         { id: "abc", token: `${containerHash(tokens["proxy-files"] as string)}.s`, running: true, health: "healthy" },
