@@ -64,8 +64,9 @@ async function ask(
       signal: AbortSignal.timeout(patienceMs),
     });
   } catch (error) {
-    const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
-    return { away: cause?.code ?? cause?.message ?? message };
+    // Never its message: fetch quotes a header that it refuses, and the key is one.
+    const { cause, name } = error as Error & { cause?: { code?: string } };
+    return { away: cause?.code ?? name };
   }
   const answer = (await response.json().catch(() => ({}))) as Answer;
   return { status: response.status, answer };

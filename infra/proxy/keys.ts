@@ -1,6 +1,6 @@
 /** The values behind `proxy.keys`: Pulumi secrets, known to the program and to nobody else. */
 import { scryptSync } from "node:crypto";
-import type { Fault } from "../spec/faults.ts";
+import { type Fault, fault } from "../spec/faults.ts";
 import type { HostSpec } from "../spec/host-spec.ts";
 
 export type Keys = readonly { readonly id: string; readonly value: string }[];
@@ -15,11 +15,16 @@ export function readKeys(spec: HostSpec, lookup: Lookup): { readonly keys: Keys;
     const where = `proxy.keys[${index}] (${id})`;
     const next = `run \`pulumi config set --secret lmstack:secret.${id}\` and type the key`;
     const found = lookup(`secret.${id}`);
-    if (!found || found.value === "")
-      faults.push({ where, found: "no value", expected: `a secret lmstack:secret.${id}`, next });
+    if (!found || found.value === "") faults.push(fault(where, "no value", `a secret lmstack:secret.${id}`, next));
     else if (!found.secret)
-      faults.push({ where, found: "a value in plain text", expected: `lmstack:secret.${id} to be a secret`, next });
-    else keys.push({ id, value: found.value });
+      faults.push(fault(where, "a value in plain text", `lmstack:secret.${id} to be a secret`, next));
+    else if (!/^[\x21-\x7e]{8,}$/.test(found.value)) {
+      const what =
+        found.value.length < 8
+          ? "a value shorter than 8 characters"
+          : "a value with blanks, control characters or letters beyond ASCII";
+      faults.push(fault(where, what, "8 or more printable ASCII characters, as a header can carry them", next));
+    } else keys.push({ id, value: found.value });
   });
   return { keys, faults };
 }

@@ -53,3 +53,8 @@ test("an endpoint that cannot be reached from here is said in words and is no fa
     words: expect.stringContaining("could not be reached"),
   });
 });
+
+test("a key that fetch refuses is not told", async () => {
+  const result = await proveEndpoint({ baseUrl: "http://127.0.0.1:9/v1", models, key: "planted\nkey" });
+  expect(JSON.stringify(result)).not.toContain("planted");
+});

@@ -24,6 +24,21 @@ test("a key in plain text is refused, and its value is not repeated", () => {
   expect(JSON.stringify(faults)).not.toContain("planted");
 });
 
+test.each([
+  ["planted\n-value", "a value with blanks, control characters or letters beyond ASCII"],
+  ["planted value", "a value with blanks, control characters or letters beyond ASCII"],
+  ["planted-värde", "a value with blanks, control characters or letters beyond ASCII"],
+  ["planted", "a value shorter than 8 characters"],
+])(
+  "the key %j, which no header could carry or anybody could guess, is refused without repeating it",
+  (value, found) => {
+    const { faults, keys } = readKeys(spec, () => ({ value, secret: true }));
+    expect(keys).toEqual([]);
+    expect(faults[0]).toMatchObject({ found, next: expect.stringContaining("pulumi config set --secret") });
+    expect(JSON.stringify(faults)).not.toContain("planted");
+  },
+);
+
 test("the fingerprint changes with any key and tells none", () => {
   const print = (value: string, stack = "s") => keysFingerprint([{ id: "a", value }], stack);
   expect(print("x")).toBe(print("x"));
