@@ -20,40 +20,48 @@ export interface ProofResult {
 const patienceMs = 180_000;
 
 interface Answer {
-  readonly output?: readonly { readonly type: string }[];
+  readonly output?: readonly { readonly type: string; readonly content?: readonly { readonly text?: string }[] }[];
   readonly usage?: { readonly output_tokens_details?: { readonly reasoning_tokens?: number } };
-  readonly error?: { readonly message?: string };
+  readonly error?: { readonly message?: string } | null;
 }
 
 export async function proveEndpoint({ baseUrl, models, key }: ProofRequest): Promise<ProofResult> {
   for (const { id, thinking } of models) {
-    const asked = await ask(baseUrl, id, key);
+    // A model that may think needs room to come to its answer.
+    const asked = await ask(baseUrl, id, thinking === "off" ? 64 : 1024, key);
     if ("away" in asked)
       return { ok: true, reached: false, words: `${baseUrl} could not be reached from this machine (${asked.away})` };
-    const { status, answer } = asked;
-    if (status !== 200) {
-      const words = `${baseUrl} answered ${status} for ${id}: ${answer.error?.message ?? "no message"}`;
-      return { ok: false, reached: true, words };
-    }
-    const tokens = answer.usage?.output_tokens_details?.reasoning_tokens ?? 0;
-    const thought = tokens > 0 || answer.output?.some(({ type }) => type === "reasoning");
-    if (thinking === "off" && thought) {
-      return {
-        ok: false,
-        reached: true,
-        words: `${id} thinks (${tokens} reasoning tokens) although thinking is off, asked at ${baseUrl}`,
-      };
-    }
+    const words = proofFault(baseUrl, id, thinking, asked);
+    if (words !== null) return { ok: false, reached: true, words };
   }
   return { ok: true, reached: true, words: `${baseUrl} answers for ${models.map(({ id }) => id).join(", ")}` };
+}
+
+interface Answered {
+  readonly status: number;
+  readonly answer: Answer;
+}
+
+/** What is wrong with an answer, in words; null when it proves what was declared. */
+function proofFault(baseUrl: string, id: string, thinking: string, { status, answer }: Answered): string | null {
+  const { error, output = [], usage } = answer;
+  if (status !== 200 || error) return `${baseUrl} answered ${status} for ${id}: ${error?.message ?? "no message"}`;
+  const tokens = usage?.output_tokens_details?.reasoning_tokens ?? 0;
+  if (thinking === "off" && (tokens > 0 || output.some(({ type }) => type === "reasoning")))
+    return `${id} thinks (${tokens} reasoning tokens) although thinking is off, asked at ${baseUrl}`;
+  const said = output.some(
+    ({ type, content }) => type === "message" && content?.some(({ text: words }) => words?.trim()),
+  );
+  return said ? null : `${baseUrl} answered without any text for ${id}`;
 }
 
 async function ask(
   baseUrl: string,
   model: string,
+  tokens: number,
   key: string | undefined,
-): Promise<{ away: string } | { status: number; answer: Answer }> {
-  const body = JSON.stringify({ model, input: "Answer with the word ready.", max_output_tokens: 32 });
+): Promise<{ away: string } | Answered> {
+  const body = JSON.stringify({ model, input: "Answer with the word ready.", max_output_tokens: tokens });
   const headers = { "content-type": "application/json", ...(key ? { authorization: `Bearer ${key}` } : {}) };
   let response: Response;
   try {

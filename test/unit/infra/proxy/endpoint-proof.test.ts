@@ -20,7 +20,7 @@ async function serve(status: number, answer: object): Promise<string> {
 
 const models = [{ id: "m", thinking: "off" }] as const;
 const answer = (reasoning: number) => ({
-  output: [{ type: "message" }],
+  output: [{ type: "message", content: [{ type: "output_text", text: "ready" }] }],
   usage: { output_tokens_details: { reasoning_tokens: reasoning } },
 });
 
@@ -57,4 +57,14 @@ test("an endpoint that cannot be reached from here is said in words and is no fa
 test("a key that fetch refuses is not told", async () => {
   const result = await proveEndpoint({ baseUrl: "http://127.0.0.1:9/v1", models, key: "planted\nkey" });
   expect(JSON.stringify(result)).not.toContain("planted");
+});
+
+test.each([
+  ["an error", { error: { message: "no slot" } }, /answered 200 for m: no slot/],
+  ["nothing", {}, /without any text/],
+  ["an empty message", { output: [{ type: "message", content: [{ type: "output_text", text: " " }] }] }, /without any/],
+  ["reasoning alone", { output: [{ type: "reasoning", content: [{ text: "hm" }] }] }, /without any text/],
+])("a status of 200 that carries %s proves nothing", async (_, body, words) => {
+  const result = await proveEndpoint({ baseUrl: await serve(200, body), models: [{ id: "m", thinking: "on" }] });
+  expect(result).toMatchObject({ ok: false, words: expect.stringMatching(words) });
 });
