@@ -39,6 +39,7 @@ export function documentsOf(spec: HostSpec, stack: string, architecture: Archite
       ...(sha512 === undefined ? {} : { sha512 }),
       ...(engine === undefined ? {} : { engine }),
       backendPort,
+      models: spec.models.map(({ id }) => id),
       mounts: modelFolders(spec),
     },
     models: spec.models.map((model, order) => ({
