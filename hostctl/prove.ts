@@ -57,7 +57,7 @@ export async function prove(
         throw new HostFailure(
           "proof_failed",
           `model ${id} on ${endpoint} (thinking: ${thinking}): ${fault}; the answer was ${excerpt(answer.body)}`,
-          "run `lmstack doctor`, or look at the proxy's and LM Studio's logs on the host",
+          "run `npx lmstack status`, or look at the proxy's and LM Studio's logs on the host",
         );
       }
       proofs.push({ id, endpoint, reasoningTokens: spoken?.reasoningTokens ?? 0, milliseconds: answer.milliseconds });
