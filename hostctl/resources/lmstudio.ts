@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Become, Change, LmstudioDocument } from "../../infra/spec/host-documents.ts";
 import { type Adopted, readAdopted, recordAdoption } from "../adoption.ts";
-import { HostFailure } from "../failure.ts";
+import { asFailure, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { clearIncidents } from "../incidents.ts";
 import { listeners } from "../listeners.ts";
@@ -14,7 +14,7 @@ import { applySettings, pendingSettings, restoreSettings, settingsDrift } from "
 import { digestOfText, forgetService, recordedService, recordService } from "../service/record.ts";
 import { supervisorService } from "../service/service.ts";
 import { askSupervisor, settled } from "../supervisor/ask.ts";
-import { dropLmstudio, lmstudioDigest, storeLmstudio } from "../supervisor/desired.ts";
+import { dropLmstudio, dropUnlisted, lmstudioDigest, storeLmstudio } from "../supervisor/desired.ts";
 import { dropToken, storeToken } from "../tokens.ts";
 
 const readyMs = 1_800_000;
@@ -41,15 +41,23 @@ export async function convergeLmstudio(host: Host, document: LmstudioDocument): 
   const settings = adopted ? await settingsDrift(host) : await pendingSettings(host, document.backendPort);
   if (staging !== null || settings.length > 0) {
     // Both need the daemon down, and the supervisor would start it again.
+    const { active } = await service.state();
     await service.stop();
-    await daemonDown(host);
-    if (staging !== null) {
-      await bootstrap(host, document, staging);
-      changes.push({ what: "LM Studio", from: version, to: document.version });
+    try {
+      await daemonDown(host);
+      if (staging !== null) {
+        await bootstrap(host, document, staging);
+        changes.push({ what: "LM Studio", from: version, to: document.version });
+      }
+      changes.push(...(await applySettings(host, document.backendPort)));
+    } catch (error) {
+      // What served before goes on serving.
+      if (active) await service.start().catch((again: unknown) => host.say(asFailure(again).message));
+      throw error;
     }
-    changes.push(...(await applySettings(host, document.backendPort)));
   }
   await storeLmstudio(host, document);
+  if (document.models !== undefined) await dropUnlisted(host, document.models);
   const before = await service.state();
   const rewritten = await service.install();
   if (rewritten)
@@ -93,13 +101,15 @@ async function refuseEarly(host: Host, { backendPort }: LmstudioDocument): Promi
 }
 
 async function adopt(host: Host, document: LmstudioDocument, version: string | null, changes: Change[]): Promise<void> {
-  if ((await readAdopted(host)) !== null) return;
+  const first = (await readAdopted(host)) === null;
   const found = await recordAdoption(host, version);
+  if (!first && version === document.version) return;
   const different =
     version === document.version ? "" : `; the spec's ${document.version} applies to what lmstack installs`;
   host.say(
     `LM Studio ${version ?? "of an unknown version"} is on this host already and is taken over as it is${different}`,
   );
+  if (!first) return;
   changes.push({
     what: "LM Studio",
     from: null,

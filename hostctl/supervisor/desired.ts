@@ -29,6 +29,12 @@ export async function dropModel(host: Host, id: string): Promise<void> {
   await rm(modelPath(host, id), { force: true });
 }
 
+/** So that a model which takes another's place finds its card empty: the operator's own removals come only after all that is made. */
+export async function dropUnlisted(host: Host, ids: readonly string[]): Promise<void> {
+  for (const { document } of await storedModels(host))
+    if (!ids.includes(document.id)) await dropModel(host, document.id);
+}
+
 export async function dropLmstudio(host: Host): Promise<void> {
   await rm(join(host.paths.desired, "lmstudio.json"), { force: true });
 }
@@ -43,17 +49,20 @@ export async function readModel(host: Host, id: string): Promise<StoredModel | n
 
 export async function readDesired(host: Host): Promise<Desired> {
   const lmstudio = await readLmstudio(host);
-  const names = (await readdir(host.paths.desired).catch(() => [])).filter((name) => /^model-.*\.json$/.test(name));
-  const stored = await Promise.all(names.map((name) => readJson<StoredModel>(join(host.paths.desired, name))));
   const engine = lmstudio?.engine ?? null;
   return {
     lmstudio:
       lmstudio === null ? null : { backendPort: lmstudio.backendPort, engine, digest: lmstudioDigest(lmstudio) },
-    models: stored
-      .filter((model) => model !== null)
+    models: (await storedModels(host))
       .sort((a, b) => a.document.order - b.document.order || (a.document.id < b.document.id ? -1 : 1))
       .map((model) => desiredModel(model, engine)),
   };
+}
+
+async function storedModels(host: Host): Promise<StoredModel[]> {
+  const names = (await readdir(host.paths.desired).catch(() => [])).filter((name) => /^model-.*\.json$/.test(name));
+  const stored = await Promise.all(names.map((name) => readJson<StoredModel>(join(host.paths.desired, name))));
+  return stored.filter((model) => model !== null);
 }
 
 export function lmstudioDigest(document: LmstudioDocument): string {

@@ -51,6 +51,9 @@ describe("a host", () => {
     ]) {
       expect(again.changed).toEqual([]);
     }
+    const broken = await host.run("converge", "lmstudio", { ...lmstudio, version: "0.0.99" });
+    expect(broken.error).toMatchObject({ code: "daemon_failed", message: expect.stringContaining("0.0.99") });
+    await expect.poll(() => host.instances(), { timeout: 15_000 }).toEqual(["alpha", "beta"]);
     for (const model of models) await host.must("remove", "model", model);
     for (const part of ["lmstudio", "lmstudio", "runtime", "runtime"]) await host.must("remove", part, lmstudio);
     for (const model of models) await host.must("remove", "model-file", model);
@@ -58,6 +61,18 @@ describe("a host", () => {
     expect(await host.files()).toEqual([]);
     expect(await host.processes(daemon)).toEqual([]);
     expect(await readFile(join(host.models, "beta.gguf"))).toBeDefined();
+  });
+
+  test("gives up a model that is no longer declared before another one loads", { timeout: 120_000 }, async () => {
+    await using host = await Scratch.make();
+    await host.must("converge", "lmstudio", host.lmstudio({ models: ["alpha"] }));
+    await host.must("converge", "model", host.model("alpha"));
+    await host.must("converge", "lmstudio", host.lmstudio({ models: ["beta"] }));
+    await expect.poll(() => host.instances(), { timeout: 15_000 }).toEqual([]);
+    await host.must("converge", "model", host.model("beta"));
+    await host.must("remove", "model", host.model("alpha"));
+    expect(await host.instances()).toEqual(["beta"]);
+    expect((await host.files()).filter((path) => path.includes("alpha"))).toEqual([]);
   });
 
   test("is repaired by its supervisor, which tells what had happened", { timeout: 120_000 }, async () => {
@@ -107,7 +122,10 @@ describe("a host", () => {
     await writeFile(join(host.home, ".lmstudio/.internal/lms-no-think-proxy.pid"), `${proxy.pid}\n`);
     const [pid] = await host.processes(daemon);
 
-    await host.must("converge", "lmstudio", host.lmstudio({ version: "0.0.99" }));
+    for (let time = 0; time < 2; time++) {
+      const { stderr } = await host.must("converge", "lmstudio", host.lmstudio({ version: "0.0.99" }));
+      expect(stderr).toContain("0.0.99 applies to what lmstack installs");
+    }
     expect((await host.observe()).lmstudio).toMatchObject({
       adopted: true,
       settingsDrift: [],
