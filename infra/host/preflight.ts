@@ -85,20 +85,18 @@ function* libraryFaults(spec: HostSpec, { system, glibc, hasLms, libatomic }: Ho
     yield fault(where, "no libatomic.so.1", "libatomic1, which LM Studio needs", prepare(spec));
 }
 
-function* portFaults(spec: HostSpec, facts: HostFacts): Iterable<Fault> {
-  const running =
-    facts.observed?.proxy.containers.some((container) => container.running) || facts.observed?.proxy.service?.active;
-  const served = facts.observed?.lmstudio.server;
-  const mine = (listener: Listener): boolean =>
-    listener.ours ||
-    (listener.port === spec.proxy.port && running === true) ||
-    (listener.port === spec.lmstudio.backendPort && served?.greeting === true && served.port === listener.port);
+function* portFaults(spec: HostSpec, { observed, listeners }: HostFacts): Iterable<Fault> {
+  const serves = observed?.proxy.containers.some(({ running }) => running) || observed?.proxy.service?.active;
+  const server = observed?.lmstudio.server;
+  // In a container the proxy belongs to a process that may not be looked at: then the port in its configuration tells.
+  const mine = ({ ours, port }: Listener): boolean =>
+    ours || (serves === true && port === observed?.proxy.port) || (server?.greeting === true && port === server.port);
   const keys = [
     ["proxy.port", spec.proxy.port],
     ["lmstudio.backendPort", spec.lmstudio.backendPort],
   ] as const;
   for (const [key, port] of keys) {
-    const foreign = facts.listeners.find((listener) => listener.port === port && !mine(listener));
+    const foreign = listeners.find((listener) => listener.port === port && !mine(listener));
     if (!foreign) continue;
     const owner = foreign.program ? `${foreign.program} of uid ${foreign.uid}` : `a program of uid ${foreign.uid}`;
     const found = `port ${port} (${key}) in use by ${owner}`;

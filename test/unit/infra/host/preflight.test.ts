@@ -99,6 +99,13 @@ test("ports that LM Studio, the running proxy or the old script hold are no faul
   expect(check({ listeners: [listener], observed: observed() })).toEqual([]);
 });
 
+test("a port that the running proxy is to move to is not its own yet", () => {
+  const moved = observed((seen) => {
+    seen.proxy.port = 9090;
+  });
+  expect(check({ listeners: [listener], observed: moved })).toEqual([expect.stringMatching(/port 8080 .* by nginx/)]);
+});
+
 test("a host whose LM Studio is taken over needs no digest", () => {
   expect(
     check({ hasLms: true }, (s) => {
