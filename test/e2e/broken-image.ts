@@ -3,6 +3,9 @@ import { join } from "node:path";
 import type { TestHost } from "../hosts/host.ts";
 import { projectRoot } from "../pulumi/stack.ts";
 
+/** Not in /tmp, which is a file system of its own on some hosts. */
+const program = "/models/dist/registry.mjs";
+
 export interface BrokenImage extends AsyncDisposable {
   /** `repository@sha256:…` */
   readonly reference: string;
@@ -10,8 +13,8 @@ export interface BrokenImage extends AsyncDisposable {
 
 /** Needs a proxy that runs on the host: the broken image is that one with another entry point. */
 export async function pushBrokenImage(host: TestHost): Promise<BrokenImage> {
-  await host.copyIn(join(projectRoot, "test", "hosts", "registry.mjs"), "/tmp/registry.mjs");
-  await host.exec(`nohup ~/.lmstack/current/node /tmp/registry.mjs 5000 > /tmp/registry.log 2>&1 &
+  await host.copyIn(join(projectRoot, "test", "hosts", "registry.mjs"), program);
+  await host.exec(`nohup ~/.lmstack/current/node ${program} 5000 > /tmp/registry.log 2>&1 &
 echo $! > /tmp/registry.pid
 until curl -sf http://127.0.0.1:5000/v2/; do sleep 0.1; done`);
   const image = (
@@ -34,7 +37,7 @@ HEALTHCHECK --interval=1s --retries=2 CMD ["/usr/local/bin/node", "-e", "process
     reference: stdout.trim(),
     [Symbol.asyncDispose]: async () => {
       await host.exec(
-        "kill $(cat /tmp/registry.pid); rm -f /tmp/registry.*; docker rmi -f $(docker images -q localhost:5000/broken) lmstack-test-good",
+        `kill $(cat /tmp/registry.pid); rm -f /tmp/registry.* ${program}; docker rmi -f $(docker images -q localhost:5000/broken) lmstack-test-good`,
         { reject: false },
       );
     },
