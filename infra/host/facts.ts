@@ -35,7 +35,8 @@ export interface HostFacts {
   readonly dockerError: string | null;
   readonly gpu: { readonly driver: string; readonly memoryMiB: number; readonly name: string } | null;
   readonly listeners: readonly Listener[];
-  readonly hasLms: boolean;
+  /** LM Studio is not there, somebody else's, installed by lmstack, or installed by it in the declared version. */
+  readonly lms: "absent" | "foreign" | "own" | "declared";
   /** Hash of the runtime that `current` points to. */
   readonly runtime: string | null;
   readonly tokens: Readonly<Record<string, string>>;
@@ -43,6 +44,8 @@ export interface HostFacts {
   readonly models: ReadonlyMap<number, ModelFile>;
   /** Bytes of things to download, by name; null when the host says that it does not exist. */
   readonly downloads: ReadonlyMap<string, number | null>;
+  /** Bytes of them that lie on the host already. */
+  readonly fetched: ReadonlyMap<string, number>;
   readonly observed: Observed | null;
 }
 
@@ -82,7 +85,7 @@ export function parseFacts(output: string): HostFacts {
       ours: ours === "yes",
       program: program.join(" "),
     })),
-    hasLms: one("lms") === "yes",
+    lms: (one("lms") ?? "absent") as HostFacts["lms"],
     runtime: one("runtime")?.split("/").at(-1) ?? null,
     tokens: Object.fromEntries(all("token").map(([resource, token]) => [resource, token ?? ""])),
     models: new Map(
@@ -97,6 +100,7 @@ export function parseFacts(output: string): HostFacts {
       ]),
     ),
     downloads: new Map(all("remote").map(([what, bytes]) => [what ?? "", bytes === "absent" ? null : Number(bytes)])),
+    fetched: new Map(all("remote").map(([what, , part]) => [what ?? "", Number(part ?? 0)])),
     observed: readObserved(observed),
   };
 }

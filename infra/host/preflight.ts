@@ -73,7 +73,14 @@ function* gpuFaults(spec: HostSpec, { gpu }: HostFacts): Iterable<Fault> {
   yield fault(where, `NVIDIA driver ${gpu.driver}`, expected, "update the driver");
 }
 
-function* libraryFaults(spec: HostSpec, { system, glibc, hasLms, libatomic }: HostFacts): Iterable<Fault> {
+/** What somebody else installed is taken over as it is, whatever its version. */
+const installs = ({ lmstudio }: HostSpec, { lms, observed }: HostFacts): boolean =>
+  lms === "absent" ||
+  lms === "own" ||
+  (lms === "declared" && observed !== null && observed.lmstudio.installedVersion !== lmstudio.version);
+
+function* libraryFaults(spec: HostSpec, facts: HostFacts): Iterable<Fault> {
+  const { system, glibc, libatomic } = facts;
   if (system !== "Linux") return;
   const where = hostName(spec);
   const [major = 0, minor = 0] = (glibc ?? "").split(".").map(Number);
@@ -81,7 +88,7 @@ function* libraryFaults(spec: HostSpec, { system, glibc, hasLms, libatomic }: Ho
     const next = "use a newer release of the distribution";
     yield fault(where, glibc ? `glibc ${glibc}` : "no glibc", "glibc 2.28 or newer", next);
   }
-  if (!hasLms && !libatomic)
+  if (installs(spec, facts) && !libatomic)
     yield fault(where, "no libatomic.so.1", "libatomic1, which LM Studio needs", prepare(spec));
 }
 
@@ -105,12 +112,12 @@ function* portFaults(spec: HostSpec, { observed, listeners }: HostFacts): Iterab
 }
 
 function* releaseFaults(spec: HostSpec, { lmstudio }: Documents, facts: HostFacts): Iterable<Fault> {
-  if (facts.hasLms) return;
+  if (!installs(spec, facts)) return;
   if (facts.downloads.get("lmstudio") === null) {
     const next = "place it there or correct lmstudio.url";
     yield fault(hostName(spec), `no file at ${lmstudio.url}`, "LM Studio's archive (lmstudio.url)", next);
   } else if (lmstudio.sha512 === undefined) {
-    const expected = `128 hexadecimal digits for ${lmstudio.url}, as the host has no LM Studio that could be taken over`;
+    const expected = `128 hexadecimal digits for ${lmstudio.url}, which has to be installed`;
     yield fault("lmstudio.sha512", "nothing", expected, "take the digest from the publisher");
   }
 }
@@ -152,12 +159,14 @@ const unpackedTimes = 3;
 
 function* spaceFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Iterable<Fault> {
   const needs: { what: string; bytes: number }[] = [];
-  if (!facts.hasLms) needs.push({ what: "LM Studio", bytes: (facts.downloads.get("lmstudio") ?? 0) * unpackedTimes });
+  // What was fetched before a download was cut off takes no room any more.
+  const room = (name: string, times: number) =>
+    (facts.downloads.get(name) ?? 0) * times - (facts.fetched.get(name) ?? 0);
+  if (installs(spec, facts)) needs.push({ what: "LM Studio", bytes: room("lmstudio", unpackedTimes) });
   documents.models.forEach((model, index) => {
     const copies = model.import === "copy" && facts.observed?.models[model.id]?.imported !== true ? 1 : 0;
-    const fetched = facts.downloads.get(`model-file-${model.id}`);
-    const bytes = fetched ? fetched * (1 + copies) : (facts.models.get(index)?.bytes ?? 0) * copies;
-    needs.push({ what: model.id, bytes });
+    const fetched = room(`model-file-${model.id}`, 1 + copies);
+    needs.push({ what: model.id, bytes: fetched || (facts.models.get(index)?.bytes ?? 0) * copies });
   });
   const wanted = needs.filter(({ bytes }) => bytes > 0);
   const total = wanted.reduce((sum, { bytes }) => sum + bytes, 0);

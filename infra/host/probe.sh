@@ -51,33 +51,43 @@ for port in $PORTS; do
   fi
 done
 
-say lms "$([ -x "$HOME/.lmstudio/bin/lms" ] && echo yes || echo no)"
 say runtime "$(readlink "$HOME/.lmstack/current" 2>/dev/null)"
 for file in "$HOME"/.lmstack/tokens/*; do
   [ -f "$file" ] && say token "${file##*/} $(cat "$file")"
 done
 
+size() { [ -e "$1" ] && { stat -Lc %s "$1" 2>/dev/null || stat -Lf %z "$1"; }; }
 digest() { { sha256sum "$1" 2>/dev/null || shasum -a 256 "$1"; } | cut -d' ' -f1; }
 # model INDEX PATH DOCUMENT_HASH WANTS_DIGEST ID: a file that the host has verified for this very document is not read again.
 model() {
   if [ ! -e "$2" ]; then say model "$1 absent"; return; fi
   if [ ! -f "$2" ]; then say model "$1 nofile"; return; fi
   if [ ! -r "$2" ]; then say model "$1 unreadable"; return; fi
-  size="$(stat -Lc %s "$2" 2>/dev/null || stat -Lf %z "$2")"
+  size="$(size "$2")"
   magic="$(head -c 4 "$2" | tr -dc 'A-Z')"
   token="$(cat "$HOME/.lmstack/tokens/model-file-$5" 2>/dev/null)"
   sum=-
   case "$token" in "$3".*) ;; *) [ "$4" = 1 ] && [ "$size" -le "$HASH_LIMIT" ] && sum="$(digest "$2")" ;; esac
   say model "$1 file $size ${magic:--} $sum"
 }
-# remote NAME URL: how many bytes a download would need; silent when nobody can tell.
+# remote NAME URL FILE: how many bytes a download would need, and how many of them lie on the host already, as FILE or as its part; silent when nobody
+# can tell. The URL of a file is not encoded.
 remote() {
   case "$2" in
-    file://*) path="${2#file://}"; if [ -f "$path" ]; then bytes="$(stat -Lc %s "$path" 2>/dev/null || stat -Lf %z "$path")"; else say remote "$1 absent"; fi ;;
+    file://*) path="${2#file://}"; if [ -f "$path" ]; then bytes="$(size "$path")"; else say remote "$1 absent"; fi ;;
     *) bytes="$(curl -fsSIL --max-time 5 "$2" 2>/dev/null | awk 'tolower($1) == "content-length:" { print $2 + 0 }' | tail -n 1)" ;;
   esac
-  [ -n "${bytes:-}" ] && say remote "$1 $bytes"
+  [ -n "${bytes:-}" ] && say remote "$1 $bytes $(size "$HOME/.lmstack/downloads/$3" || size "$HOME/.lmstack/downloads/$3.part" || echo 0)"
   bytes=
+}
+# release VERSION URL: whether there is an LM Studio, whether lmstack installed it, and whether the declared version is among what it installed.
+release() {
+  lms=absent
+  [ ! -x "$HOME/.lmstudio/bin/lms" ] || lms=foreign
+  [ $lms = absent ] || [ ! -f "$HOME/.lmstack/state/installed.json" ] || lms=own
+  [ $lms != own ] || [ ! -e "$HOME/.lmstudio/llmster/$1/llmster" ] || lms=declared
+  say lms $lms
+  case $lms in absent | own) remote lmstudio "$2" "llmster-$1.tar.gz" ;; esac
 }
 
 observe() {

@@ -1,6 +1,7 @@
 /** Looks at a host in one round trip. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import type { HostSpec } from "../spec/host-spec.ts";
 import { isRemote } from "../spec/host-spec.ts";
 import { stableJson } from "../spec/stable-json.ts";
@@ -17,13 +18,14 @@ const patienceMs = 180_000;
 
 /** The script with the questions of this spec. */
 export function probeScript(spec: HostSpec, documents: Documents, hashes: Readonly<Record<string, string>>): string {
+  const { url } = documents.lmstudio;
   const asks = documents.models.flatMap((model, index) => {
     const name = `model-file-${model.id}`;
     const wanted = model.sha256 === undefined ? 0 : 1;
     if ("path" in model.source)
       return [`model ${index} ${shellWord(model.source.path)} ${hashes[name]} ${wanted} ${model.id}`];
     return [
-      `case "$(cat "$HOME/.lmstack/tokens/${name}" 2>/dev/null)" in ${hashes[name]}.*) ;; *) remote ${name} ${shellWord(model.source.url)} ;; esac`,
+      `case "$(cat "$HOME/.lmstack/tokens/${name}" 2>/dev/null)" in ${hashes[name]}.*) ;; *) remote ${name} ${shellWord(model.source.url)} ${model.id}.gguf ;; esac`,
     ];
   });
   return [
@@ -31,7 +33,7 @@ export function probeScript(spec: HostSpec, documents: Documents, hashes: Readon
     `DOCKER=${documents.runtime === "docker" ? 1 : 0} HASH_LIMIT=${hashLimitBytes} DOCUMENT=${shellWord(stableJson(observeDocument(documents)))}`,
     readFileSync(new URL("probe.sh", import.meta.url), "utf8"),
     ...asks,
-    `[ -x "$HOME/.lmstudio/bin/lms" ] || remote lmstudio ${shellWord(documents.lmstudio.url)}`,
+    `release ${documents.lmstudio.version} ${shellWord(url.startsWith("file:") ? `file://${fileURLToPath(url)}` : url)}`,
     "observe",
     "",
   ].join("\n");

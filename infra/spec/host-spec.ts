@@ -2,6 +2,7 @@
  * What a host is, as a user writes it under `lmstack:host`. Forms and defaults only: what spans several keys is in `rules.ts`.
  * Nothing here may hold a secret: keys are named, their values are Pulumi secrets `lmstack:secret.NAME`.
  */
+import { fileURLToPath } from "node:url";
 import { z } from "zod";
 
 const port = z.int().min(1).max(65535);
@@ -25,6 +26,15 @@ function isPublicKey(line: string): boolean {
   const bytes = Buffer.from(body, "base64");
   const name = bytes.subarray(4, 4 + type.length).toString("latin1");
   return bytes.length > type.length + 36 && bytes.readUInt32BE() === type.length && name === type;
+}
+
+/** What hostctl will do with it, which refuses another host's name and broken percent signs. */
+function namesFile(url: string): boolean {
+  try {
+    return !url.startsWith("file:") || fileURLToPath(url).startsWith("/");
+  } catch {
+    return false;
+  }
 }
 
 const local = z.strictObject({
@@ -84,6 +94,7 @@ const lmstudio = z.strictObject({
   sha512: hex(128).optional().describe("Digest of the release's archive"),
   url: z
     .url({ protocol: /^(https?|file)$/, error: "an address with https, http or file" })
+    .refine(namesFile, "file:///path/of/the/archive on the host itself")
     .optional()
     .describe("Where the host takes the archive from instead"),
   engine: z

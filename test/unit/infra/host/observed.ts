@@ -70,7 +70,7 @@ export const facts = (change: Partial<HostFacts> = {}): HostFacts => ({
   dockerError: null,
   gpu: { driver: "580.95.05", memoryMiB: 32_607, name: "NVIDIA GeForce RTX 5090" },
   listeners: [],
-  hasLms: true,
+  lms: "foreign",
   runtime: null,
   tokens: {},
   models: new Map(
@@ -80,6 +80,7 @@ export const facts = (change: Partial<HostFacts> = {}): HostFacts => ({
     ]),
   ),
   downloads: new Map(),
+  fetched: new Map(),
   observed: null,
   ...change,
 });

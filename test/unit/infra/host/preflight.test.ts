@@ -18,7 +18,7 @@ const listener = { port: 8080, uid: 33, ours: false, program: "nginx" };
 
 test("a ready host has no faults", () => {
   expect(check({})).toEqual([]);
-  expect(check({ hasLms: false, downloads: new Map([["lmstudio", 2 ** 30]]) })).toEqual([]);
+  expect(check({ lms: "absent", downloads: new Map([["lmstudio", 2 ** 30]]) })).toEqual([]);
 });
 
 test.each<[string, Partial<HostFacts>, RegExp, ((spec: Loose) => void)?]>([
@@ -43,7 +43,7 @@ test.each<[string, Partial<HostFacts>, RegExp, ((spec: Loose) => void)?]>([
   ],
   ["a C library that is too old", { glibc: "2.27" }, /glibc 2\.27; expected glibc 2\.28/],
   ["another C library", { glibc: null }, /no glibc/],
-  ["a missing library", { hasLms: false, libatomic: false }, /libatomic1/],
+  ["a missing library", { lms: "absent", libatomic: false }, /libatomic1/],
   ["the proxy's port in use", { listeners: [listener] }, /port 8080 \(proxy\.port\) in use by nginx of uid 33/],
   ["the backend's port in use", { listeners: [{ ...listener, port: 8081 }] }, /port 8081 \(lmstudio\.backendPort\)/],
   ["no model file", { models: models({ state: "absent" }) }, /model Qwen3\.6-27B: found no file \/models/],
@@ -64,13 +64,13 @@ test.each<[string, Partial<HostFacts>, RegExp, ((spec: Loose) => void)?]>([
   ],
   [
     "too small a disk for the download",
-    { freeBytes: 2 ** 30, hasLms: false, downloads: new Map([["lmstudio", 2 ** 30]]) },
+    { freeBytes: 2 ** 30, lms: "absent", downloads: new Map([["lmstudio", 2 ** 30]]) },
     /1\.00 GiB free.*3\.50 GiB \(LM Studio 3\.00 GiB/,
   ],
-  ["an archive that is not there", { hasLms: false, downloads: new Map([["lmstudio", null]]) }, /no file at /],
+  ["an archive that is not there", { lms: "absent", downloads: new Map([["lmstudio", null]]) }, /no file at /],
   [
     "no digest for LM Studio",
-    { hasLms: false },
+    { lms: "absent" },
     /lmstudio\.sha512: found nothing/,
     (s) => {
       s.lmstudio = { version: "9.9.9-1" };
@@ -99,6 +99,23 @@ test("ports that LM Studio, the running proxy or the old script hold are no faul
   expect(check({ listeners: [listener], observed: observed() })).toEqual([]);
 });
 
+test.each<[string, Partial<HostFacts>, number]>([
+  ["lmstack installed another version", { lms: "own" }, 1],
+  ["the declared version is there and another is in use", { lms: "declared", observed: observed() }, 1],
+  ["the declared version is there and nothing else is known", { lms: "declared" }, 0],
+])("a version that needs an archive needs its digest: when %s", (_, change, faults) => {
+  const lines = check(change, (s) => {
+    s.lmstudio = { version: "9.9.9-1" };
+  });
+  expect(lines.filter((line) => line.startsWith("lmstudio.sha512"))).toHaveLength(faults);
+});
+
+test("what was fetched before a download was cut off needs no room again", () => {
+  const download = { lms: "absent", downloads: new Map([["lmstudio", 2 ** 30]]), freeBytes: 3 * 2 ** 30 } as const;
+  expect(check(download)).toHaveLength(1);
+  expect(check({ ...download, fetched: new Map([["lmstudio", 2 ** 29]]) })).toEqual([]);
+});
+
 test("a port that the running proxy is to move to is not its own yet", () => {
   const moved = observed((seen) => {
     seen.proxy.port = 9090;
@@ -108,7 +125,7 @@ test("a port that the running proxy is to move to is not its own yet", () => {
 
 test("a host whose LM Studio is taken over needs no digest", () => {
   expect(
-    check({ hasLms: true }, (s) => {
+    check({ lms: "foreign" }, (s) => {
       s.lmstudio = { version: "9.9.9-1" };
     }),
   ).toEqual([]);

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { documentsOf } from "../../../../infra/host/documents.ts";
 import type { HostFacts } from "../../../../infra/host/facts.ts";
@@ -45,7 +46,7 @@ test("a look at a bare machine finds it bare, and leaves it so", async () => {
     runtime: null,
     tokens: {},
     observed: null,
-    hasLms: false,
+    lms: "absent",
   });
   expect(facts.freeBytes).toBeGreaterThan(0);
   expect(facts.models.get(0)?.state).toBe("absent");
@@ -67,6 +68,26 @@ test("a declared file is read and its digest taken, whatever its name; verified 
   const again = await look(place, hashes);
   expect(again.models.get(0)).toMatchObject({ state: "file", sha256: null });
   expect(again.tokens).toEqual({ "model-file-Qwen3.6-27B": "abc.1" });
+});
+
+test("an archive is asked for as hostctl will open it, until the declared version lies on the host", async () => {
+  const archive = join(folder, "LM Studio 100%.tar.gz");
+  writeFileSync(archive, "1234567");
+  const declare = (s: Loose) => {
+    s.lmstudio.url = pathToFileURL(archive).href;
+  };
+  mkdirSync(join(folder, "home/.lmstack/downloads"), { recursive: true });
+  writeFileSync(join(folder, "home/.lmstack/downloads/llmster-0.0.25-1.tar.gz.part"), "123");
+  const bare = await look(declare);
+  expect([bare.lms, bare.downloads.get("lmstudio"), bare.fetched.get("lmstudio")]).toEqual(["absent", 7, 3]);
+  mkdirSync(join(folder, "home/.lmstudio/bin"), { recursive: true });
+  writeFileSync(join(folder, "home/.lmstudio/bin/lms"), "", { mode: 0o755 });
+  expect(await look(declare)).toMatchObject({ lms: "foreign", downloads: new Map() });
+  mkdirSync(join(folder, "home/.lmstack/state"));
+  writeFileSync(join(folder, "home/.lmstack/state/installed.json"), "{}");
+  expect(await look(declare)).toMatchObject({ lms: "own", downloads: new Map([["lmstudio", 7]]) });
+  mkdirSync(join(folder, "home/.lmstudio/llmster/0.0.25-1/llmster"), { recursive: true });
+  expect(await look(declare)).toMatchObject({ lms: "declared", downloads: new Map() });
 });
 
 test("whoever holds a wanted port is named", async () => {

@@ -394,6 +394,14 @@ const wrong: readonly (readonly [string, (spec: Loose) => void, string, RegExp])
     /128/,
   ],
   [
+    "an archive on another host",
+    (s) => {
+      s.lmstudio.url = "file://other/lmstudio.tar.gz";
+    },
+    "lmstudio.url",
+    /on the host itself/,
+  ],
+  [
     "a base address without /v1",
     (s) => {
       s.codex = { baseUrl: "http://10.0.0.5:8080" };
