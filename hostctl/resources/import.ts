@@ -22,7 +22,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import type { Change, ModelDocument } from "../../infra/spec/host-documents.ts";
 import { readJson, stagingName, sweepStaging, syncFolder, writeJson } from "../atomic-file.ts";
-import { sha256Of } from "../checksum.ts";
+import { recordedSha256, recordSha256, sha256Of } from "../checksum.ts";
 import { errno, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { requireSpace } from "../lmstudio/prerequisites.ts";
@@ -56,16 +56,20 @@ export async function importTarget(host: Host, document: ModelDocument): Promise
 }
 
 export async function importModel(host: Host, document: ModelDocument, file: string): Promise<Change[]> {
-  const source = resolve(file);
+  let source = resolve(file);
   const target = await importTarget(host, document);
   const before = await readImport(host, document.id);
-  const wanted = { target, source, mode: document.import };
   const same =
     before !== null &&
     before.target === target &&
     before.mode === document.import &&
     (before.source === source || source === target);
-  if (before?.made && !same) await undoImport(host, document.id);
+  if (before?.made && !same) {
+    await undoImport(host, document.id);
+    // Moved back to where it came from.
+    if (before.mode === "move" && source === before.target) source = before.source;
+  }
+  const wanted = { target, source, mode: document.import };
   if (await isThere(host, document, target, source, before?.made === true)) {
     if (!same)
       await writeJson(recordPath(host, document.id), {
@@ -78,7 +82,10 @@ export async function importModel(host: Host, document: ModelDocument, file: str
   const firstFolder = (await mkdir(dirname(target), { recursive: true })) ?? before?.firstFolder ?? null;
   await sweepStaging([dirname(target)]);
   await writeJson(recordPath(host, document.id), { ...wanted, made: true, firstFolder } satisfies ImportRecord);
+  const verified = document.import === "move" ? await recordedSha256(host, source) : null;
   await place(document.import, source, target);
+  // Moved, so that nobody has to read it again.
+  if (verified !== null) await recordSha256(host, target, verified);
   return [{ what: `import of ${document.id}`, from: null, to: `${document.import} ${target}` }];
 }
 
@@ -97,9 +104,16 @@ async function isThere(
   // A link to nowhere serves nobody.
   if (resolved === null) return await rm(target).then(() => false);
   const [a, b] = await Promise.all([stat(target), stat(source).catch(() => null)]);
-  const sameFile = b !== null && a.dev === b.dev && a.ino === b.ino;
+  if (b === null) {
+    throw new HostFailure(
+      "file_missing",
+      `model ${document.id}: ${source} is gone; ${target} was left as it is`,
+      "bring the file back, or correct source in the spec",
+    );
+  }
+  const sameFile = a.dev === b.dev && a.ino === b.ino;
   if (sameFile && (document.import !== "copy" || !made)) return true;
-  if (!found.isSymbolicLink() && b !== null && a.size === b.size) {
+  if (!found.isSymbolicLink() && a.size === b.size) {
     const digest = document.sha256?.toLowerCase() ?? (await sha256Of(host, source, document.id));
     if ((await sha256Of(host, target, document.id)) === digest) return true;
   }
@@ -169,6 +183,9 @@ export async function undoImport(host: Host, id: string): Promise<void> {
       await moveFile(record.target, record.source).catch((error: unknown) => {
         if (errno(error) !== "ENOENT") throw error;
       });
+    } else if (dirname(record.source) === host.paths.downloads) {
+      // Another download has taken its place; a person's file would stay.
+      await rm(record.target, { force: true });
     }
     await sweepStaging([dirname(record.target)]);
     await removeFolders(dirname(record.target), record.firstFolder);

@@ -12,15 +12,13 @@ import { readImport } from "./import.ts";
 
 /** Where the file of a model lies before it is imported; after a move, where it went. */
 export async function modelFile(host: Host, document: Pick<ModelFileDocument, "id" | "source">): Promise<string> {
-  if ("url" in document.source) return downloadedFile(host, document.id);
+  const source = "url" in document.source ? downloadedFile(host, document.id) : document.source.path;
   const moved = await readImport(host, document.id);
-  const gone = await stat(document.source.path).then(
+  const gone = await stat(source).then(
     () => false,
     () => true,
   );
-  return gone && moved?.mode === "move" && moved.made && moved.source === document.source.path
-    ? moved.target
-    : document.source.path;
+  return gone && moved?.mode === "move" && moved.made && moved.source === source ? moved.target : source;
 }
 
 export function downloadedFile(host: Host, id: string): string {
@@ -31,7 +29,7 @@ export function downloadedFile(host: Host, id: string): string {
 export async function convergeModelFile(host: Host, document: ModelFileDocument): Promise<Change[]> {
   return await withLock(host, `model-file-${document.id}`, `converge model-file ${document.id}`, async () => {
     const changes: Change[] = [];
-    const file = await modelFile(host, document);
+    let file = await modelFile(host, document);
     if ("url" in document.source) {
       const there = await stat(file).catch(() => null);
       const right = there !== null && (await sha256Of(host, file, document.id)) === document.sha256?.toLowerCase();
@@ -41,6 +39,7 @@ export async function convergeModelFile(host: Host, document: ModelFileDocument)
           url: document.source.url,
           sha256: document.sha256?.toLowerCase() ?? "",
         });
+        file = downloadedFile(host, document.id);
         changes.push({ what: `model file ${document.id}`, from: null, to: file });
       }
     }

@@ -1,9 +1,17 @@
-import { chmod, mkdir, mkdtemp, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { chmod, mkdir, mkdtemp, readFile, readlink, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Host, hostAt } from "../../../../hostctl/host.ts";
 import { exactPath, importModel, undoImport } from "../../../../hostctl/resources/import.ts";
+import {
+  convergeModelFile,
+  downloadedFile,
+  isVerified,
+  modelFile,
+  removeModelFile,
+} from "../../../../hostctl/resources/model-file.ts";
 import type { ModelDocument } from "../../../../infra/spec/host-documents.ts";
 
 let host: Host;
@@ -83,6 +91,38 @@ test("another way of importing replaces the first", async () => {
   await expect(readlink(target)).rejects.toThrow();
   await importModel(host, document("hard-link"), source);
   expect((await stat(target)).ino).toBe((await stat(source)).ino);
+});
+
+test("a file that was moved is brought back first when another way of importing replaces the move", async () => {
+  await importModel(host, document("move"), source);
+  await importModel(host, document("symlink"), await modelFile(host, document("symlink")));
+  expect(await readlink(target)).toBe(source);
+  expect(await readFile(source, "utf8")).toBe("GGUF the model");
+  await importModel(host, document("move"), source);
+  await importModel(host, document("move", { repo: "other" }), target);
+  expect(await readFile(target.replace("repo", "other"), "utf8")).toBe("GGUF the model");
+});
+
+test("a download that was moved counts as there and verified, and goes with its model", async () => {
+  const sha256 = createHash("sha256").update("GGUF the model").digest("hex");
+  const moved = document("move", { source: { url: "https://h/m.gguf" }, sha256 });
+  await mkdir(host.paths.downloads, { recursive: true });
+  await rename(source, downloadedFile(host, "m"));
+  for (const changes of [1, 0]) {
+    expect(await convergeModelFile(host, moved)).toEqual([]);
+    expect(await importModel(host, moved, await modelFile(host, moved))).toHaveLength(changes);
+    expect(await isVerified(host, moved)).toBe(true);
+  }
+  expect(await there(downloadedFile(host, "m"))).toBe(false);
+  await removeModelFile(host, "m");
+  expect(await there(target)).toBe(false);
+});
+
+test("the only copy stays when its source is gone", async () => {
+  await importModel(host, document("copy"), source);
+  await rm(source);
+  await expect(importModel(host, document("copy"), source)).rejects.toMatchObject({ code: "file_missing" });
+  expect(await readFile(target, "utf8")).toBe("GGUF the model");
 });
 
 test("another place replaces the first", async () => {
