@@ -135,7 +135,7 @@ async function perform(host: Host, verb: string, part: string, text: string): Pr
     "proxy-image": () => removeProxyImage(host),
     "proxy-gate": () => removeProxyGate(host, stack),
     proof: () => dropToken(host, "proof"),
-    runtime: () => removeRuntime(host, become),
+    runtime: () => removeRuntime(host, become, stack),
   };
   const removal = removals[part];
   if (removal === undefined)

@@ -7,6 +7,7 @@ import { HostFailure } from "../failure.ts";
 import { type Host, paced } from "../host.ts";
 import { pause } from "../pause.ts";
 import { dropToken, storeToken } from "../tokens.ts";
+import { removeOlderImages } from "./proxy-image.ts";
 
 /** Waits until the container is healthy. A new one that never is, is stopped, and whatever served before goes on serving. */
 export async function convergeProxyGate(host: Host, document: ProxyGateDocument): Promise<Change[]> {
@@ -23,6 +24,7 @@ export async function convergeProxyGate(host: Host, document: ProxyGateDocument)
     changes.push({ what: `left-over container ${short(orphan.id)}`, from: "there", to: null });
   }
   await writeJson(recordPath(host), { containerId: container.id });
+  await removeOlderImages(host);
   await storeToken(host, "proxy-gate", document.token);
   return changes;
 }
@@ -78,8 +80,12 @@ async function orphans(host: Host, stack: string, keep: readonly (string | null)
 export async function removeProxyGate(host: Host, stack: string): Promise<void> {
   const last = await gatedBefore(host);
   for (const orphan of await orphans(host, stack, [last])) await docker(host, ["rm", "-f", orphan.id], 60_000);
-  await rm(recordPath(host), { force: true });
+  await forgetGated(host);
   await dropToken(host, "proxy-gate");
+}
+
+export async function forgetGated(host: Host): Promise<void> {
+  await rm(recordPath(host), { force: true });
 }
 
 async function gatedBefore(host: Host): Promise<string | null> {

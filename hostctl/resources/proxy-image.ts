@@ -51,22 +51,25 @@ async function pulled(host: Host, reference: string): Promise<string> {
   );
 }
 
+/** Of 150 MB each. Docker itself refuses to remove, without force, one that a container uses. */
+export async function removeOlderImages(host: Host): Promise<void> {
+  const current = await rememberedImage(host);
+  if (current === null) return;
+  for (const id of await builtImages(host, [`before=${current}`])) await docker(host, ["rmi", id], 60_000);
+}
+
+/** Without Docker there are none. */
+async function builtImages(host: Host, filters: readonly string[]): Promise<string[]> {
+  const words = ["reference=lmstack-proxy", ...filters].flatMap((filter) => ["--filter", filter]);
+  const listed = await docker(host, ["images", "-q", "--no-trunc", ...words]);
+  return listed.code === 0 ? listed.stdout.split("\n").filter((id) => id !== "") : [];
+}
+
 /** The image goes with everything that was built for it, unless a container still uses it. */
 export async function removeProxyImage(host: Host): Promise<void> {
   const imageId = await rememberedImage(host);
-  const tagged = await docker(host, [
-    "images",
-    "-q",
-    "--no-trunc",
-    "--filter",
-    "reference=lmstack-proxy",
-    "--filter",
-    "reference=lmstack-proxy-base",
-  ]);
-  const ids = new Set([
-    ...(imageId === null ? [] : [imageId]),
-    ...(tagged.code === 0 ? tagged.stdout.split("\n").filter((id) => id !== "") : []),
-  ]);
+  const built = await builtImages(host, ["reference=lmstack-proxy-base"]);
+  const ids = new Set([...(imageId === null ? [] : [imageId]), ...built]);
   for (const id of ids) {
     const outcome = await docker(host, ["rmi", "-f", id], 60_000);
     if (outcome.code !== null && outcome.code !== 0 && !/no such image/i.test(outcome.stderr))

@@ -82,7 +82,9 @@ export class Scratch implements AsyncDisposable {
 
   start(verb: string, part: string, document: object): Running {
     const words = [program, verb, ...(part === "" ? [] : [part])];
-    const child = spawn(process.execPath, words, { env: { ...process.env, HOME: this.home }, stdio: "pipe" });
+    // Whatever Docker this machine has is none of this home's.
+    const env = { ...process.env, HOME: this.home, DOCKER_HOST: `unix://${this.home}/no-docker.sock` };
+    const child = spawn(process.execPath, words, { env, stdio: "pipe" });
     const output = { stdout: "", stderr: "" };
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       output.stdout += text;

@@ -1,9 +1,12 @@
+import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { rememberImage } from "../../../../hostctl/docker.ts";
 import { type Host, hostAt } from "../../../../hostctl/host.ts";
 import { convergeProxyGate, removeProxyGate } from "../../../../hostctl/resources/proxy-gate.ts";
+import { removeRuntime } from "../../../../hostctl/resources/runtime.ts";
 
 let host: Host;
 let world: string;
@@ -28,7 +31,10 @@ else if (verb === "inspect") {
 else if (verb === "stop") { world[target].running = false; save(); }
 else if (verb === "exec") process.exit(rest[1] === "check-yourself" && world[rest[0]].passes ? 0 : 1);
 else if (verb === "rm") { delete world[target]; save(); }
-else if (verb === "logs") { console.log("first line"); console.error("cannot listen"); }
+else if (verb === "images" || verb === "rmi") {
+  fs.appendFileSync(file + ".images", process.argv.slice(2).join(" ") + "\\n");
+  if (verb === "images") console.log(process.env.DOCKER_IMAGES ?? "");
+} else if (verb === "logs") { console.log("first line"); console.error("cannot listen"); }
 `;
 
 beforeEach(async () => {
@@ -71,6 +77,28 @@ test("left-over containers go once the new one is healthy, but the one before st
   await put({ [id("b")]: serving, [id("d")]: serving });
   await removeProxyGate(host, "s");
   expect(await left()).toEqual([id("b")]);
+});
+
+test("images of older content go once the new container is healthy, unless docker knows a container of them", async () => {
+  vi.stubEnv("DOCKER_IMAGES", "sha256:old\nsha256:older");
+  await put({ [id("a")]: serving });
+  await gate(id("a"));
+  await rememberImage(host, "sha256:new");
+  await gate(id("a"));
+  expect((await readFile(`${world}.images`, "utf8")).trim().split("\n")).toEqual([
+    "images -q --no-trunc --filter reference=lmstack-proxy --filter before=sha256:new",
+    "rmi sha256:old",
+    "rmi sha256:older",
+  ]);
+});
+
+test("the last removal takes every container of the stack along, also one that passed and that nobody recorded", async () => {
+  await put({ [id("a")]: serving });
+  await gate(id("a"));
+  await put({ [id("a")]: serving, [id("b")]: serving });
+  await removeRuntime(host, "none", "s");
+  expect(await left()).toEqual([]);
+  expect(existsSync(host.paths.root)).toBe(false);
 });
 
 test.each([
