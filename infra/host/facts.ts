@@ -39,6 +39,8 @@ export interface HostFacts {
   readonly lms: "absent" | "foreign" | "own" | "declared";
   /** Hash of the runtime that `current` points to. */
   readonly runtime: string | null;
+  /** The stack that deployed there last; null on a host without one. */
+  readonly stack: string | null;
   readonly tokens: Readonly<Record<string, string>>;
   /** By place in the spec. */
   readonly models: ReadonlyMap<number, ModelFile>;
@@ -87,6 +89,7 @@ export function parseFacts(output: string): HostFacts {
     })),
     lms: (one("lms") ?? "absent") as HostFacts["lms"],
     runtime: one("runtime")?.split("/").at(-1) ?? null,
+    stack: one("stack"),
     tokens: Object.fromEntries(all("token").map(([resource, token]) => [resource, token ?? ""])),
     models: new Map(
       all("model").map(([index, state, bytes, magic, sum]) => [

@@ -54,6 +54,7 @@ fi
 # The link is replaced in one step; runtimes older than the one before are cleared away.
 on_host "cd \"\$HOME/.lmstack\"; set -e; before=\$(readlink current 2>/dev/null || :); before=\${before##*/}
 rm -f .current.\$\$; ln -s runtime/$hash .current.\$\$; { mv -T .current.\$\$ current 2>/dev/null || mv -fh .current.\$\$ current; }
+printf %s $stack >.stack.\$\$; mv -f .stack.\$\$ stack
 printf %s $token >tokens/.runtime.\$\$; mv -f tokens/.runtime.\$\$ tokens/runtime
 for old in runtime/*; do case \"\${old#runtime/}\" in $hash|\"\$before\"|$node) ;; *) rm -rf \"\$old\" ;; esac; done
 printf '{\"ok\":true,\"changed\":[],\"token\":\"%s\"}\n' $token" </dev/null

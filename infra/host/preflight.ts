@@ -16,6 +16,13 @@ const prepare = (spec: HostSpec): string => {
 
 export function preflight(spec: HostSpec, documents: Documents, facts: HostFacts): Fault[] {
   const system = [...platformFaults(spec, facts)];
+  const { stack } = documents.lmstudio;
+  if (facts.stack !== null && facts.stack !== stack) {
+    const next = `run \`pulumi destroy --stack ${facts.stack}\` where that stack is, or remove ~/.lmstack/stack on the host if it is gone`;
+    return [
+      fault(hostName(spec), `that the host already belongs to stack ${facts.stack}`, `this stack, ${stack}`, next),
+    ];
+  }
   // On another system than the declared one every further finding would be noise.
   if (system.length > 0) return system;
   return [

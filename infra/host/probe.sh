@@ -52,6 +52,7 @@ for port in $PORTS; do
 done
 
 say runtime "$(readlink "$HOME/.lmstack/current" 2>/dev/null)"
+say stack "$(cat "$HOME/.lmstack/stack" 2>/dev/null)"
 for file in "$HOME"/.lmstack/tokens/*; do
   [ -f "$file" ] && say token "${file##*/} $(cat "$file")"
 done

@@ -72,6 +72,7 @@ export const facts = (change: Partial<HostFacts> = {}): HostFacts => ({
   listeners: [],
   lms: "foreign",
   runtime: null,
+  stack: null,
   tokens: {},
   models: new Map(
     spec.models.map(({ sha256 }, index) => [

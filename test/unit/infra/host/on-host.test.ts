@@ -65,6 +65,7 @@ test("a runtime comes whole, is switched to in one step, and leaves its token", 
   expect(JSON.parse(stdout)).toEqual({ ok: true, changed: [], token: "t.1" });
   expect(readlinkSync(at("current"))).toBe("runtime/aaa");
   expect(readFileSync(at("tokens", "runtime"), "utf8")).toBe("t.1");
+  expect(readFileSync(at("stack"), "utf8")).toBe("box");
   expect(onHost("local", "converge", "model").stdout).toBe('converge model <{"document":1}>\n');
 });
 

@@ -116,6 +116,15 @@ test("what was fetched before a download was cut off needs no room again", () =>
   expect(check({ ...download, fetched: new Map([["lmstudio", 2 ** 29]]) })).toEqual([]);
 });
 
+test("a host belongs to one stack, and to nobody before the first", () => {
+  expect(check({ stack: "box" })).toEqual([]);
+  expect(check({ stack: "old", docker: null })).toEqual([
+    expect.stringMatching(
+      /already belongs to stack old; expected this stack, box\. Next: run `pulumi destroy --stack old`/,
+    ),
+  ]);
+});
+
 test("a port that the running proxy is to move to is not its own yet", () => {
   const moved = observed((seen) => {
     seen.proxy.port = 9090;
@@ -143,12 +152,14 @@ test("what the probe prints is read, and anything else is refused with its first
     "remote\tlmstudio 77",
     "remote\tmodel-file-x absent",
     "runtime\truntime/abc",
+    "stack\tbox",
     'observed\t{"ok":false}',
   ];
   const read = parseFacts(lines.join("\n"));
   expect(read).toMatchObject({
     home: "/home/gpu",
     runtime: "abc",
+    stack: "box",
     tokens: { lmstudio: "a.b" },
     observed: null,
     sudo: null,
