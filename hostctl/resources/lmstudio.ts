@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Become, Change, LmstudioDocument } from "../../infra/spec/host-documents.ts";
+import { services } from "../../infra/spec/host-layout.ts";
 import { type Adopted, readAdopted, recordAdoption } from "../adoption.ts";
 import { asFailure, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
@@ -12,7 +13,7 @@ import { daemonDown, daemonStatus, daemonUp, lmsExists, load, ps, serverStart, s
 import { requireMachine } from "../lmstudio/prerequisites.ts";
 import { applySettings, pendingSettings, restoreSettings, settingsDrift } from "../lmstudio/settings.ts";
 import { digestOfText, forgetService, recordedService, recordService } from "../service/record.ts";
-import { supervisorService } from "../service/service.ts";
+import { refuseSystemUnit, supervisorService } from "../service/service.ts";
 import { askSupervisor, settled } from "../supervisor/ask.ts";
 import { dropLmstudio, dropUnlisted, lmstudioDigest, storeLmstudio } from "../supervisor/desired.ts";
 import { dropToken, storeToken } from "../tokens.ts";
@@ -82,7 +83,8 @@ export async function convergeLmstudio(host: Host, document: LmstudioDocument): 
 }
 
 /** What would fail later anyway fails before anything is touched. */
-async function refuseEarly(host: Host, { backendPort }: LmstudioDocument): Promise<void> {
+async function refuseEarly(host: Host, { become, backendPort }: LmstudioDocument): Promise<void> {
+  await refuseSystemUnit(host, become, services.supervisor);
   const daemon = await daemonStatus(host);
   if (daemon.running && !daemon.isDaemon) {
     throw new HostFailure(

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Become, Change, Observed, ProxyFilesDocument } from "../../infra/spec/host-documents.ts";
-import { sysctlFile } from "../../infra/spec/host-layout.ts";
+import { services, sysctlFile } from "../../infra/spec/host-layout.ts";
 import { readJson, readText, writeAtomic, writeJson } from "../atomic-file.ts";
 import { privileged } from "../command.ts";
 import { sha256 } from "../digest.ts";
@@ -12,7 +12,7 @@ import { listeners, ownerOf } from "../listeners.ts";
 import { pause } from "../pause.ts";
 import { commandLine, endProcess, markOf } from "../process.ts";
 import { forgetService, recordService } from "../service/record.ts";
-import { proxyService } from "../service/service.ts";
+import { proxyService, refuseSystemUnit } from "../service/service.ts";
 import { dropToken, storeToken } from "../tokens.ts";
 
 interface Written {
@@ -28,6 +28,7 @@ type ProxyFiles = Omit<ProxyFilesDocument, "config"> & {
 export async function convergeProxyFiles(host: Host, document: ProxyFiles): Promise<Change[]> {
   const { port } = document.config.listen;
   await mkdir(host.paths.proxy, { recursive: true, mode: 0o700 });
+  await refuseSystemUnit(host, document.become, services.proxy);
   await requireOwnPort(host, port);
   const changes: Change[] = [];
   const text = `${JSON.stringify(document.config, null, 2)}\n`;

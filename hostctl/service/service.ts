@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Become } from "../../infra/spec/host-documents.ts";
 import { services, systemdUnitFolder } from "../../infra/spec/host-layout.ts";
+import { readText } from "../atomic-file.ts";
+import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { DetachedService } from "./detached.ts";
 import { LaunchdService } from "./launchd.ts";
@@ -70,6 +72,27 @@ export function serviceOn(host: Host, become: Become, spec: ServiceSpec): Servic
   if (flavour === "detached") return new DetachedService(host, spec);
   if (flavour === "launchd") return new LaunchdService(host, become, spec);
   return systemdService(host, become, spec, flavour);
+}
+
+/**
+ * With `become: none` nothing of ours may remove a unit that root wrote while the spec said `become: sudo`; next to it a second service
+ * would contend for the same daemon and port.
+ */
+export async function refuseSystemUnit(
+  host: Host,
+  become: Become,
+  name: ServiceName,
+  folder: string = systemdUnitFolder,
+): Promise<void> {
+  if (become === "sudo" || !host.ownHome || host.platform !== "linux") return;
+  const unit = `${name}.service`;
+  const text = await readText(join(folder, unit));
+  if (text === null || !text.split("\n").includes(`User=${host.user}`)) return;
+  throw new HostFailure(
+    "privilege_missing",
+    `${join(folder, unit)} is there from when the spec said become: sudo, and become: none may not remove it`,
+    `run \`pulumi destroy\` with become: sudo first, or as root on the host: systemctl disable --now ${unit}; rm ${join(folder, unit)}; systemctl daemon-reload`,
+  );
 }
 
 function systemdService(host: Host, become: Become, spec: ServiceSpec, flavour: Flavour): SystemdService {

@@ -1,7 +1,11 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { hostAt } from "../../../../hostctl/host.ts";
 import { launchctlArguments, launchdPlace } from "../../../../hostctl/service/launchd.ts";
 import { renderLaunchdPlist } from "../../../../hostctl/service/launchd-plist.ts";
-import { chooseFlavour } from "../../../../hostctl/service/service.ts";
+import { chooseFlavour, refuseSystemUnit } from "../../../../hostctl/service/service.ts";
 import { renderSystemdUnit } from "../../../../hostctl/service/systemd-unit.ts";
 
 describe("the flavour of a service", () => {
@@ -17,6 +21,27 @@ describe("the flavour of a service", () => {
   ] as const)("is %s where that is what the host offers", (flavour, where) => {
     expect(chooseFlavour(where)).toBe(flavour);
   });
+});
+
+test("a unit of the system from an earlier become: sudo is refused with the way out, and nobody else's is", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lmstack-unit-"));
+  try {
+    const host = { ...hostAt(folder, () => {}), ownHome: true, platform: "linux", user: "gpu" } as const;
+    const look = (become: "sudo" | "none") => refuseSystemUnit(host, become, "lmstack-supervisor", folder);
+    await look("none");
+    const file = join(folder, "lmstack-supervisor.service");
+    await writeFile(file, "[Service]\nUser=gpu2\n");
+    await look("none");
+    await writeFile(file, "[Service]\nUser=gpu\n");
+    await look("sudo");
+    await expect(look("none")).rejects.toMatchObject({
+      code: "privilege_missing",
+      message: expect.stringContaining(file),
+      hint: expect.stringMatching(/pulumi destroy.*become: sudo.*systemctl disable --now lmstack-supervisor/),
+    });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 describe("the systemd unit", () => {
