@@ -70,9 +70,13 @@ export async function prepare(
 ): Promise<number> {
   const stack = given.stack === undefined ? {} : await fromStack(given.stack);
   const options = { ...stack, ...given };
-  const wanted: Wanted = { become: options.become ?? "sudo", docker: given.docker !== false && stack.docker !== false };
   const models = options.models ?? null;
   const target = targetOf(options);
+  const wanted: Wanted = {
+    // As the spec's own defaults have it.
+    become: options.become ?? (target === "local" ? "none" : "sudo"),
+    docker: given.docker !== false && stack.docker !== false,
+  };
   const user = options.for ?? (target === "local" ? userInfo().username : (target?.user ?? options.user));
   if (user === undefined) throw new Error("Whom is the box prepared for? Give --user or --for, such as --user gpu");
 

@@ -7,12 +7,8 @@ import type { HostFacts, Listener } from "./facts.ts";
 export const hostName = ({ connection }: HostSpec): string =>
   isRemote(connection) ? `host ${connection.host}` : "this machine";
 
-const prepare = (spec: HostSpec): string => {
-  const { connection } = spec;
-  if (!isRemote(connection)) return "run `npx lmstack host prepare`";
-  const port = connection.port === 22 ? "" : ` --port ${connection.port}`;
-  return `run \`npx lmstack host prepare --host ${connection.host} --user ${connection.user}${port}\``;
-};
+/** The stack's file tells the command the rest: address, jump host, owner and `become`. */
+const prepare = ({ lmstudio }: Documents): string => `run \`npx lmstack host prepare --stack ${lmstudio.stack}\``;
 
 export function preflight(spec: HostSpec, documents: Documents, facts: HostFacts): Fault[] {
   const system = [...platformFaults(spec, facts)];
@@ -26,9 +22,9 @@ export function preflight(spec: HostSpec, documents: Documents, facts: HostFacts
   // On another system than the declared one every further finding would be noise.
   if (system.length > 0) return system;
   return [
-    ...privilegeFaults(spec, facts),
+    ...privilegeFaults(spec, documents, facts),
     ...gpuFaults(spec, facts),
-    ...libraryFaults(spec, facts),
+    ...libraryFaults(spec, documents, facts),
     ...portFaults(spec, facts),
     ...releaseFaults(spec, documents, facts),
     ...modelFaults(spec, documents, facts),
@@ -46,18 +42,19 @@ function* platformFaults(spec: HostSpec, { system, machine }: HostFacts): Iterab
   yield fault(hostName(spec), `${system} ${machine}`, expected, "correct platform or connection.host");
 }
 
-function* privilegeFaults(spec: HostSpec, { user, sudo, docker, dockerError }: HostFacts): Iterable<Fault> {
+function* privilegeFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Iterable<Fault> {
   const where = hostName(spec);
+  const { user, sudo, docker, dockerError } = facts;
   if (sudo === false) {
     const expected = "the sudoers file of a prepared host (connection.become: sudo)";
-    const next = `${prepare(spec)}, or set become: none`;
+    const next = `${prepare(documents)}, or set become: none`;
     yield fault(where, `that ${user} may not run systemctl by sudo -n`, expected, next);
   }
   if (proxyRuntime(spec) === "docker" && docker === null) {
     const denied = /permission denied/i.test(dockerError ?? "");
     const found = denied ? `that ${user} may not use Docker` : `no Docker (${dockerError ?? "no answer"})`;
     const expected = `a Docker daemon that ${user} may use (proxy.runtime: docker)`;
-    yield fault(where, found, expected, `${prepare(spec)}, or set proxy.runtime: native`);
+    yield fault(where, found, expected, `${prepare(documents)}, or set proxy.runtime: native`);
   }
 }
 
@@ -86,7 +83,7 @@ const installs = ({ lmstudio }: HostSpec, { lms, observed }: HostFacts): boolean
   lms === "own" ||
   (lms === "declared" && observed !== null && observed.lmstudio.installedVersion !== lmstudio.version);
 
-function* libraryFaults(spec: HostSpec, facts: HostFacts): Iterable<Fault> {
+function* libraryFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Iterable<Fault> {
   const { system, glibc, libatomic } = facts;
   if (system !== "Linux") return;
   const where = hostName(spec);
@@ -96,7 +93,7 @@ function* libraryFaults(spec: HostSpec, facts: HostFacts): Iterable<Fault> {
     yield fault(where, glibc ? `glibc ${glibc}` : "no glibc", "glibc 2.28 or newer", next);
   }
   if (installs(spec, facts) && !libatomic)
-    yield fault(where, "no libatomic.so.1", "libatomic1, which LM Studio needs", prepare(spec));
+    yield fault(where, "no libatomic.so.1", "libatomic1, which LM Studio needs", prepare(documents));
 }
 
 function* portFaults(spec: HostSpec, { observed, listeners }: HostFacts): Iterable<Fault> {

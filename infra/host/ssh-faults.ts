@@ -59,7 +59,7 @@ export function sshFault(stderr: string, connection: RemoteConnection): SshFault
     return fault(
       `that sudo refused (${last})`,
       "sudo -n as lmstudio.user",
-      "run `npx lmstack host prepare`, or drop lmstudio.user",
+      "run `npx lmstack host prepare --stack` with this stack's name, or drop lmstudio.user",
     );
   }
   return fault(`that the ssh call failed${via} (${last})`, "a working ssh login", `try \`${byHand} true\``, true);

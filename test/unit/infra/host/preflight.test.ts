@@ -23,11 +23,7 @@ test("a ready host has no faults", () => {
 
 test.each<[string, Partial<HostFacts>, RegExp, ((spec: Loose) => void)?]>([
   ["another system", { system: "Darwin", machine: "arm64" }, /found Darwin arm64; expected Linux/],
-  [
-    "no Docker",
-    { docker: null, dockerError: "no docker command" },
-    /no Docker .*host prepare --host 10\.0\.0\.5 --user gpu/,
-  ],
+  ["no Docker", { docker: null, dockerError: "no docker command" }, /no Docker .*host prepare --stack box`/],
   ["a Docker that the user may not use", { docker: null, dockerError: "permission denied" }, /gpu may not use Docker/],
   ["no sudo rights", { sudo: false }, /sudo -n.*host prepare/],
   ["no card", { gpu: null }, /nvidia-smi/],
