@@ -72,10 +72,16 @@ export function declare(target: Target, keys: Keys): pulumi.Inputs {
     proof: seen.stdout.apply((line) => (JSON.parse(line) as ProofResult).words),
     // One of them holds a key, and all of them are long: shown as [secret], read by `lmstack codex install`.
     codex: pulumi.secret(Object.fromEntries(artifacts.map(({ name, content, mode }) => [name, { mode, content }]))),
-    versions: { lmstudio: spec.lmstudio.version, runtime: survey.runtime.hash, node: survey.runtime.node },
+    versions: { lmstudio: lmstudioVersion(target), runtime: survey.runtime.hash, node: survey.runtime.node },
     // For a preview while the host is away.
     known: pulumi.secret({ ...survey.known, tokens }),
   };
+}
+
+/** What somebody else installed keeps its version, which is known once hostctl has looked. */
+function lmstudioVersion({ spec, survey: { facts } }: Target): string {
+  if (facts?.lms !== "foreign") return spec.lmstudio.version;
+  return `${facts.observed?.lmstudio.installedVersion ?? "installed before"} (taken over)`;
 }
 
 /** The raw configuration, because keys become part of documents here; whatever leaves the program is marked secret again. */

@@ -2,10 +2,11 @@ import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, expect, test } from "vitest";
 import { documentsOf } from "../../../infra/host/documents.ts";
 import { judgeAll } from "../../../infra/host/drift.ts";
+import type { HostFacts } from "../../../infra/host/facts.ts";
 import { declare } from "../../../infra/program.ts";
 import type { Keys } from "../../../infra/proxy/keys.ts";
 import { parseHostSpec } from "../../../infra/spec/parse.ts";
-import { containerHash, documents, hashes, spec, tokens } from "./host/observed.ts";
+import { containerHash, documents, facts, hashes, observed, spec, tokens } from "./host/observed.ts";
 import { exampleSpec } from "./spec/example.ts";
 
 interface Made {
@@ -23,6 +24,8 @@ const keys: Keys = [{ id: "team-a", value: key }];
 const known = { uid: 1000, gid: 1001, home: "/home/gpu", architecture: "x64", tokens } as const;
 const runtime = { hash: "0123456789ab", imageHash: "ba9876543210", node: "node-26.10.0-linux-x64" };
 const judgements = judgeAll(hashes, containerHash, tokens, {}, [], "fresh");
+
+const target = { spec, stack: "box", survey: { documents, runtime, known, judgements, facts: null } };
 
 async function run(asked = spec, its = documents): Promise<readonly Made[]> {
   made.length = 0;
@@ -124,6 +127,18 @@ test("a key is in secret inputs only, and its digest too", async () => {
       resources.filter(({ inputs }) => inputs?.create).map(({ inputs }) => [inputs.create, inputs.delete]),
     ),
   ).not.toContain(key);
+});
+
+test("a version that somebody else installed is told as it is", () => {
+  const version = (facts: HostFacts | null) =>
+    declare({ ...target, survey: { ...target.survey, facts } }, []).versions.lmstudio;
+  const installed = observed((seen) => {
+    seen.lmstudio.installedVersion = "0.0.20-2";
+  });
+  expect(version(facts({ lms: "foreign", observed: installed }))).toBe("0.0.20-2 (taken over)");
+  expect(version(facts({ lms: "foreign" }))).toBe("installed before (taken over)");
+  expect(version(facts({ lms: "declared", observed: observed() }))).toBe("0.0.25-1");
+  expect(version(null)).toBe("0.0.25-1");
 });
 
 test("every Command keeps clear of the plugin's traps", async () => {
