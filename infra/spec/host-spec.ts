@@ -119,7 +119,7 @@ const proxy = z.strictObject({
 const codex = z.strictObject({
   provider: z
     .string()
-    .regex(/^[A-Za-z0-9_-]+$/, "letters, digits, '_' and '-'")
+    .regex(/^[A-Za-z][A-Za-z0-9_-]*$/, "letters, digits, '_' and '-', beginning with a letter")
     .default("lms"),
   baseUrl: z.string().optional().describe("Where clients reach the proxy, ending in /v1"),
 });

@@ -410,6 +410,14 @@ const wrong: readonly (readonly [string, (spec: Loose) => void, string, RegExp])
     /\/v1/,
   ],
   [
+    "a provider that no variable could be named after",
+    (s) => {
+      s.codex = { provider: "9lms" };
+    },
+    "codex.provider",
+    /beginning with a letter/,
+  ],
+  [
     "a provider that is built into Codex",
     (s) => {
       s.codex = { provider: "lmstudio" };
