@@ -2,10 +2,13 @@
 import { execFile } from "node:child_process";
 import { chmodSync, lstatSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { RemoteConnection } from "../spec/host-spec.ts";
 import { identityLines, renderKnownHosts, renderSshConfig } from "./ssh-config.ts";
+
+const projectRoot = fileURLToPath(new URL("../../", import.meta.url));
 
 /** @param folder the stack's own folder. @throws when ssh is missing or somebody else holds the folder of control sockets. */
 export async function writeSshFiles(connection: RemoteConnection, folder: string): Promise<void> {
@@ -41,7 +44,9 @@ function controlFolder(): string {
 
 async function identity(connection: RemoteConnection): Promise<string[]> {
   const named = process.env.LMSTACK_SSH_IDENTITY;
-  if (named) return [`IdentityFile "${named}"`, "IdentitiesOnly yes"];
+  // The engine starts the program in `infra`, while the variable was set by somebody in the project's own folder; ssh knows `~` itself.
+  if (named)
+    return [`IdentityFile "${named.startsWith("~") ? named : resolve(projectRoot, named)}"`, "IdentitiesOnly yes"];
   const target = ["-p", String(connection.port), "-l", connection.user, connection.host];
   try {
     return identityLines((await promisify(execFile)("ssh", ["-G", ...target])).stdout);
