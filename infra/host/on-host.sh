@@ -38,7 +38,7 @@ need() { case "$have" in *"$1"*) return 1 ;; esac; [ -f "$2" ] || { echo "$2 is 
 # Staging name, digest, mode, then the final name: what has the final name is whole.
 if need node "$cache/$node.gz"; then
   echo "uploading Node ($(wc -c <"$cache/$node.gz" | awk '{ printf "%.0f", $1 / 1000000 }') MB, once)" >&2
-  on_host "cd .lmstack/runtime 2>/dev/null || cd \"\$HOME/.lmstack/runtime\"; set -e; new=.$node.\$\$; trap 'rm -f \$new' EXIT
+  on_host "cd \"\$HOME/.lmstack/runtime\"; set -e; new=.$node.\$\$; trap 'rm -f \$new' EXIT
 gzip -dc >\$new; sum=\$({ sha256sum \$new 2>/dev/null || shasum -a 256 \$new; } | cut -d' ' -f1)
 [ \$sum = $(cat "$cache/$node.sha256") ] || { echo \"Node arrived damaged (sha256 \$sum): run pulumi up again\" >&2; exit 1; }
 chmod 0755 \$new; mv -f \$new $node" <"$cache/$node.gz"
@@ -48,13 +48,17 @@ if need bundles "$cache/runtime-$hash.tar"; then
   on_host "cd \"\$HOME/.lmstack/runtime\"; set -e; new=.$hash.\$\$; trap 'rm -rf \$new' EXIT; umask 022; mkdir \$new
 cat >\$new/bundles.tar; sum=\$({ sha256sum \$new/bundles.tar 2>/dev/null || shasum -a 256 \$new/bundles.tar; } | cut -d' ' -f1)
 [ \$sum = $(cat "$cache/runtime-$hash.sha256") ] || { echo \"the bundles arrived damaged (sha256 \$sum): run pulumi up again\" >&2; exit 1; }
-tar -xf \$new/bundles.tar -C \$new; rm \$new/bundles.tar; ln $node \$new/node; mv \$new $hash" <"$cache/runtime-$hash.tar"
+tar -xf \$new/bundles.tar -C \$new; rm \$new/bundles.tar; ln $node \$new/node
+[ -d $hash ] || mv \$new $hash" <"$cache/runtime-$hash.tar"
 fi
 
-# The link is replaced in one step; runtimes older than the one before are cleared away.
+# The link is replaced in one step; runtimes older than the one before are cleared away, and what a killed upload left, which ends in its pid.
 on_host "cd \"\$HOME/.lmstack\"; set -e; before=\$(readlink current 2>/dev/null || :); before=\${before##*/}
 rm -f .current.\$\$; ln -s runtime/$hash .current.\$\$; { mv -T .current.\$\$ current 2>/dev/null || mv -fh .current.\$\$ current; }
 printf %s $stack >.stack.\$\$; mv -f .stack.\$\$ stack
 printf %s $token >tokens/.runtime.\$\$; mv -f tokens/.runtime.\$\$ tokens/runtime
 for old in runtime/*; do case \"\${old#runtime/}\" in $hash|\"\$before\"|$node) ;; *) rm -rf \"\$old\" ;; esac; done
+for left in runtime/.*.[0-9]* .current.[0-9]* .stack.[0-9]* tokens/.runtime.[0-9]*; do
+  kill -0 \"\${left##*.}\" 2>/dev/null || rm -rf \"\$left\"
+done
 printf '{\"ok\":true,\"changed\":[],\"token\":\"%s\"}\n' $token" </dev/null

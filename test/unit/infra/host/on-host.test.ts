@@ -78,6 +78,17 @@ test("what the host has is not sent again, and only the runtime before is kept",
   expect(readdirSync(at("runtime")).sort()).toEqual(["bbb", "ccc", "node-1"]);
 });
 
+test("what a killed upload left is cleared away, what one that runs is writing is not", async () => {
+  await pack("aaa");
+  upload("aaa");
+  const { pid } = spawnSync("true");
+  mkdirSync(at("runtime", `.bbb.${pid}`));
+  writeFileSync(at("runtime", `.node-1.${pid}`), "");
+  writeFileSync(at("runtime", `.node-1.${process.pid}`), "");
+  expect(upload("aaa").code).toBe(0);
+  expect(readdirSync(at("runtime")).sort()).toEqual([`.node-1.${process.pid}`, "aaa", "node-1"]);
+});
+
 test("what arrives damaged never gets its final name", async () => {
   await pack("aaa");
   writeFileSync(join(cache, "runtime-aaa.sha256"), "0".repeat(64));
