@@ -65,6 +65,7 @@ export function declare(target: Target, keys: Keys): pulumi.Inputs {
 
   const artifacts = codexArtifacts(spec, keys[0]?.value);
   seen.stdout.apply(() => pulumi.runtime.isDryRun() || writeArtifacts(artifacts, stack));
+  const foreign = survey.facts?.lms === "foreign";
   const tokens = Object.fromEntries(Object.entries(survey.judgements).map(([name, { token }]) => [name, token]));
   return {
     endpoint: baseUrl(spec),
@@ -72,16 +73,15 @@ export function declare(target: Target, keys: Keys): pulumi.Inputs {
     proof: seen.stdout.apply((line) => (JSON.parse(line) as ProofResult).words),
     // One of them holds a key, and all of them are long: shown as [secret], read by `lmstack codex install`.
     codex: pulumi.secret(Object.fromEntries(artifacts.map(({ name, content, mode }) => [name, { mode, content }]))),
-    versions: { lmstudio: lmstudioVersion(target), runtime: survey.runtime.hash, node: survey.runtime.node },
+    // What somebody else installed stays as it is, and may change under our hands: `lmstack status` tells its version.
+    versions: {
+      lmstudio: foreign ? "taken over" : spec.lmstudio.version,
+      runtime: survey.runtime.hash,
+      node: survey.runtime.node,
+    },
     // For a preview while the host is away.
     known: pulumi.secret({ ...survey.known, tokens }),
   };
-}
-
-/** What somebody else installed keeps its version, which is known once hostctl has looked. */
-function lmstudioVersion({ spec, survey: { facts } }: Target): string {
-  if (facts?.lms !== "foreign") return spec.lmstudio.version;
-  return `${facts.observed?.lmstudio.installedVersion ?? "installed before"} (taken over)`;
 }
 
 /** The raw configuration, because keys become part of documents here; whatever leaves the program is marked secret again. */

@@ -6,7 +6,7 @@ import type { HostFacts } from "../../../infra/host/facts.ts";
 import { declare } from "../../../infra/program.ts";
 import type { Keys } from "../../../infra/proxy/keys.ts";
 import { parseHostSpec } from "../../../infra/spec/parse.ts";
-import { containerHash, documents, facts, hashes, observed, spec, tokens } from "./host/observed.ts";
+import { containerHash, documents, facts, hashes, spec, tokens } from "./host/observed.ts";
 import { exampleSpec } from "./spec/example.ts";
 
 interface Made {
@@ -129,16 +129,12 @@ test("a key is in secret inputs only, and its digest too", async () => {
   ).not.toContain(key);
 });
 
-test("a version that somebody else installed is told as it is", () => {
-  const version = (facts: HostFacts | null) =>
-    declare({ ...target, survey: { ...target.survey, facts } }, []).versions.lmstudio;
-  const installed = observed((seen) => {
-    seen.lmstudio.installedVersion = "0.0.20-2";
-  });
-  expect(version(facts({ lms: "foreign", observed: installed }))).toBe("0.0.20-2 (taken over)");
-  expect(version(facts({ lms: "foreign" }))).toBe("installed before (taken over)");
-  expect(version(facts({ lms: "declared", observed: observed() }))).toBe("0.0.25-1");
-  expect(version(null)).toBe("0.0.25-1");
+test("an LM Studio that somebody else installed is not called by the declared version", () => {
+  const version = (lms: HostFacts["lms"]) =>
+    declare({ ...target, survey: { ...target.survey, facts: facts({ lms }) } }, []).versions.lmstudio;
+  expect(version("foreign")).toBe("taken over");
+  expect(version("absent")).toBe("0.0.25-1");
+  expect(version("declared")).toBe("0.0.25-1");
 });
 
 test("every Command keeps clear of the plugin's traps", async () => {
