@@ -118,7 +118,13 @@ async function loadModel(model: DesiredModel, { host, port, notebook, watch, say
     );
   });
   // The last look, as near to the load as can be: a second load would make an instance of its own.
-  if ((await ps(host)).some((one) => one.identifier === identifier)) return;
+  const there = (await ps(host)).find((one) => one.identifier === identifier);
+  if (there !== undefined) {
+    if (there.path === null || there.path === exactPath) return;
+    // The server lists what lies on the disk: an instance whose file was imported elsewhere meanwhile is loaded, but not told of.
+    say(`unloading ${identifier}: file ${there.path} instead of ${exactPath}`);
+    await unload(host, identifier);
+  }
   const started = Date.now();
   say(`loading ${identifier} (context ${contextLength}, parallel ${parallel}, gpu ${gpu})`);
   const stillLoading = paced(say, 5000);
