@@ -1,6 +1,6 @@
 import type { Change, ModelDocument } from "../../infra/spec/host-documents.ts";
 import { readAdopted } from "../adoption.ts";
-import { HostFailure } from "../failure.ts";
+import { asFailure, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { clearIncidents } from "../incidents.ts";
 import { instances } from "../lmstudio/http.ts";
@@ -22,14 +22,15 @@ export async function convergeModel(host: Host, document: ModelDocument): Promis
       "converge lmstudio comes first",
     );
   }
-  const file = await modelFile(host, document);
   const before = await readModel(host, document.id);
-  const changes = await importModel(host, document, file);
-  const stored = { document, exactPath: exactPath(document), file };
-  const wanted = desiredModel(stored, lmstudio.engine ?? null);
   const loadedBefore = await loaded(lmstudio.backendPort, document.id);
-  await storeModel(host, stored);
+  const changes: Change[] = [];
   try {
+    changes.push(...(await importModel(host, document, await modelFile(host, document))));
+    // Asked again: a move has just taken the file elsewhere.
+    const stored = { document, exactPath: exactPath(document), file: await modelFile(host, document) };
+    const wanted = desiredModel(stored, lmstudio.engine ?? null);
+    await storeModel(host, stored);
     const service = supervisorService(host, document.become, lmstudio.mounts);
     if (!(await service.state()).active) await service.start();
     await askSupervisor(host, `model ${document.id}`, loadMs, (status) =>
@@ -37,8 +38,12 @@ export async function convergeModel(host: Host, document: ModelDocument): Promis
     );
   } catch (error) {
     // A failed create is not in the operator's state, so nobody would ever remove it: take it back here. A failed update returns to before.
-    if (before !== null) await storeModel(host, before);
-    else {
+    if (before !== null) {
+      await importModel(host, before.document, await modelFile(host, before.document)).catch((again: unknown) =>
+        host.say(`note: ${document.id} could not be imported as it was: ${asFailure(again).message}`),
+      );
+      await storeModel(host, before);
+    } else {
       await dropModel(host, document.id);
       await undoImport(host, document.id);
     }

@@ -180,6 +180,14 @@ describe("a host", () => {
     expect(await host.files()).not.toContain(".lmstudio/models/local/alpha");
     host.setTraps({});
     await host.must("converge", "model", host.model("alpha"));
+    host.setTraps({ loadFails: "out of memory" });
+    const elsewhere = host.model("alpha", { repo: "elsewhere" });
+    expect((await host.run("converge", "model", elsewhere)).error).toMatchObject({ code: "load_failed" });
+    host.setTraps({});
+    await expect.poll(() => host.instances(), { timeout: 15_000 }).toEqual(["alpha"]);
+    expect((await host.files()).filter((path) => /models\/local\/.*gguf$/.test(path))).toEqual([
+      ".lmstudio/models/local/alpha/alpha.gguf",
+    ]);
 
     await mkdir(join(host.home, ".lmstudio/models/local/beta"), { recursive: true });
     await writeFile(join(host.home, ".lmstudio/models/local/beta/beta.gguf"), "GGUF of somebody else");
