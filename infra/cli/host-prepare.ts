@@ -10,7 +10,7 @@ import { type PreparePlan, planPrepare, type Wanted } from "./prepare/plan.ts";
 import { quote } from "./prepare/quote.ts";
 import { type Reach, type Remote, reach } from "./prepare/reach.ts";
 import { renderScript } from "./prepare/script.ts";
-import { grantsAll } from "./prepare/sudoers.ts";
+import { grantsAll, handsOver } from "./prepare/sudoers.ts";
 
 export interface PrepareOptions {
   readonly host?: string;
@@ -83,12 +83,12 @@ export async function prepare(
   if (target === null) {
     if (!options.print)
       throw new Error("Which box? Give --host and --user, or --stack, or --local; --print alone needs none");
-    print(renderScript(planPrepare(bareFacts(user, models, true), wanted).steps));
+    print(renderScript(planPrepare(bareFacts(user, models, true, options.user), wanted).steps));
     return 0;
   }
 
   await using box = await reach(target);
-  const look = async () => parseFacts(await box.read(probeScript(user, models)), user, models, grantsAll);
+  const look = async () => parseFacts(await box.read(probeScript(user, models)), user, models, grantsAll, handsOver);
   const facts = await look();
   const plan = planPrepare(facts, wanted);
   for (const line of described(facts, plan)) say(line);

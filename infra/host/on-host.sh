@@ -16,7 +16,8 @@ fi
 quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
 on_host() {
-  line="sh -c $(quoted "$1")"
+  # By this path, as the sudoers file of a prepared host has it.
+  line="/bin/sh -c $(quoted "$1")"
   [ "$owner" = - ] || line="sudo -n -u $owner -H -- $line"
   if [ "$how" = local ]; then sh -c "exec $line"; else ssh -F "$config" lmstack "$line"; fi
 }

@@ -9,9 +9,9 @@ export function otherOwner({ connection, lmstudio }: HostSpec): string | undefin
   return lmstudio.user === login ? undefined : lmstudio.user;
 }
 
-/** Runs a POSIX script as the owner, whatever the login shell is. */
+/** Runs a POSIX script as the owner, whatever the login shell is; the shell's path is the one in the sudoers file of a prepared host. */
 export function asOwner(spec: HostSpec, script: string): string {
   const owner = otherOwner(spec);
-  const shell = `sh -c ${shellWord(script)}`;
+  const shell = `/bin/sh -c ${shellWord(script)}`;
   return owner === undefined ? shell : `sudo -n -u ${owner} -H -- ${shell}`;
 }

@@ -18,12 +18,14 @@ export interface PrepareFacts {
     readonly groups: readonly string[];
     readonly lingers: boolean;
   };
+  /** Who connects, when that is neither the owner nor root. */
+  readonly login: { readonly name: string; readonly groups: readonly string[] } | null;
   /** Of `neededPackages`, what is not installed. */
   readonly missingPackages: readonly string[];
   readonly docker: { readonly version: string | null; readonly running: boolean };
   /** `driver` is null when `nvidia-smi` does not answer; `toolkit` is NVIDIA's container hook. */
   readonly nvidia: { readonly card: boolean; readonly driver: string | null; readonly toolkit: boolean };
-  /** The drop-in's commands are granted, all of them. */
+  /** The drop-in's commands are granted, all of them, and the owner's shell to who connects. */
   readonly dropIn: boolean;
   /** Null when no folder for models was asked about. */
   readonly models: { readonly path: string; readonly readable: boolean } | null;
@@ -61,8 +63,14 @@ yes running test -S /var/run/docker.sock
 yes card sh -c 'grep -qix 0x10de /sys/bus/pci/devices/*/vendor 2>/dev/null || command -v nvidia-smi'
 has nvidia-smi && say driver "$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)"
 yes toolkit has nvidia-container-runtime-hook
-if has sudo; then
-  if [ "$(id -un)" = "$user" ]; then say sudoers "$(sudo -n -l 2>/dev/null)"; else say sudoers "$(sudo -n -l -U "$user" 2>/dev/null)"; fi
+login="$(id -un)"
+if [ "$login" = "$user" ]; then
+  has sudo && say sudoers "$(sudo -n -l 2>/dev/null)"
+else
+  say login "$login"
+  say loginGroups "$(id -nG)"
+  has sudo && say handOver "$(sudo -n -l 2>/dev/null)"
+  has sudo && say sudoers "$(sudo -n -u "$user" -H -- /bin/sh -c "sudo -n -l" 2>/dev/null || sudo -n -l -U "$user" 2>/dev/null)"
 fi
 [ -z "$models" ] || yes models test -r "$models" -a -x "$models"
 `;
@@ -70,7 +78,8 @@ fi
 
 /**
  * Reads the probe's answer.
- * @param grantsAll judges the listing of `sudo -l`
+ * @param grantsAll judges the owner's listing of `sudo -l`
+ * @param handsOver judges the listing of who connects, when that is somebody else
  * @throws when the answer is not the probe's
  */
 export function parseFacts(
@@ -78,12 +87,18 @@ export function parseFacts(
   user: string,
   models: string | null,
   grantsAll: (listing: string) => boolean,
+  handsOver: (listing: string, owner: string) => boolean = () => false,
 ): PrepareFacts {
   const lines = answer
     .split("\n")
     .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1).trim()] as const);
   const all = (key: string) => lines.filter(([name]) => name === key).map(([, value]) => value);
   const one = (key: string) => all(key)[0] ?? "";
+  const words = (key: string) =>
+    one(key)
+      .split(" ")
+      .filter((word) => word !== "");
+  const login = ["", "root", user].includes(one("login")) ? null : { name: one("login"), groups: words("loginGroups") };
   if (one("kernel") === "")
     throw new Error(
       `The host did not answer the probe as a shell would; it said: ${answer.slice(0, 200) || "nothing"}`,
@@ -97,21 +112,20 @@ export function parseFacts(
     user: {
       name: user,
       exists: one("exists") === "yes",
-      groups: one("groups")
-        .split(" ")
-        .filter((group) => group !== ""),
+      groups: words("groups"),
       lingers: one("lingers") === "yes",
     },
+    login,
     missingPackages: all("missing"),
     docker: { version: one("docker") || null, running: one("running") === "yes" },
     nvidia: { card: one("card") === "yes", driver: one("driver") || null, toolkit: one("toolkit") === "yes" },
-    dropIn: grantsAll(one("sudoers")),
+    dropIn: grantsAll(one("sudoers")) && (login === null || handsOver(one("handOver"), user)),
     models: models === null ? null : { path: models, readable: one("models") === "yes" },
   };
 }
 
 /** What `--print` without a host assumes: a Debian or Ubuntu box on which nothing is there yet. */
-export function bareFacts(user: string, models: string | null, card: boolean): PrepareFacts {
+export function bareFacts(user: string, models: string | null, card: boolean, login = user): PrepareFacts {
   return {
     host: "a bare box",
     kernel: "Linux",
@@ -119,6 +133,7 @@ export function bareFacts(user: string, models: string | null, card: boolean): P
     systemd: true,
     rootBy: "su",
     user: { name: user, exists: true, groups: [], lingers: false },
+    login: login === user || login === "root" ? null : { name: login, groups: [] },
     missingPackages: neededPackages,
     docker: { version: null, running: false },
     nvidia: { card, driver: card ? "unknown" : null, toolkit: false },

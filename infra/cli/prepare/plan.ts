@@ -135,7 +135,11 @@ fi`,
   };
 }
 
-function dockerUse({ docker, user }: PrepareFacts): Step[] {
+function dockerUse({ docker, user, login }: PrepareFacts): Step[] {
+  // hostctl builds the image as the owner; Pulumi makes the container as who connects.
+  const users = login === null ? [user] : [user, login];
+  const outside = users.filter(({ groups }) => !groups.includes("docker"));
+  const who = users.map(({ name }) => name).join(" and ");
   return [
     {
       id: "docker-service",
@@ -146,22 +150,23 @@ function dockerUse({ docker, user }: PrepareFacts): Step[] {
     },
     {
       id: "docker-group",
-      why: `${user.name} ${user.groups.includes("docker") ? "is" : "has to be"} in the group docker, which is as good as root: the proxy's image and container are made over SSH`,
-      command: `usermod -aG docker ${quote(user.name)}`,
-      alreadyDone: user.groups.includes("docker"),
+      why: `${who} ${outside.length === 0 ? "is" : "has to be"} in the group docker, which is as good as root: the proxy's image and container are made over SSH`,
+      command: outside.map(({ name }) => `usermod -aG docker ${quote(name)}`).join("\n"),
+      alreadyDone: outside.length === 0,
       required: true,
     },
   ];
 }
 
-function sudoers({ user, dropIn }: PrepareFacts): Step {
+function sudoers({ user, login, dropIn }: PrepareFacts): Step {
+  const become = login === null ? "" : ` and ${login.name} become ${user.name}`;
   return {
     id: "sudoers",
-    why: `${sudoersPath} lets ${user.name} manage lmstack's own two services and one sysctl file without a password, nothing else`,
+    why: `${sudoersPath} lets ${user.name} manage lmstack's own two services and one sysctl file${become} without a password, nothing else`,
     // Checked before it has a name that sudo reads: a broken drop-in locks everybody out of sudo.
     command: `fresh="$(mktemp)"
 cat >"$fresh" <<'END_OF_DROP_IN'
-${sudoersDropIn(user.name)}END_OF_DROP_IN
+${sudoersDropIn(user.name, login?.name)}END_OF_DROP_IN
 visudo -cqf "$fresh"
 install -o root -g root -m 0440 "$fresh" ${sudoersPath}
 rm -f "$fresh"`,

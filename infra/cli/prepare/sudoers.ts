@@ -23,13 +23,20 @@ export function rootCommands(): readonly string[] {
   ];
 }
 
-/** Content of the drop-in for `user`. `!requiretty` because nothing here has a terminal. */
-export function sudoersDropIn(user: string): string {
+/** The shell through which another user who connects becomes the owner of LM Studio; `on-host.sh` and `shell.ts` call it by this very path. */
+const shell = "/bin/sh";
+
+/**
+ * Content of the drop-in for `user`, the owner of LM Studio. `!requiretty` because nothing here has a terminal.
+ * @param login who connects over SSH, when that is somebody else: may become the owner, nobody further
+ */
+export function sudoersDropIn(user: string, login?: string): string {
   const lines = rootCommands().map((command) => `${user} ALL=(root) NOPASSWD: ${command}`);
   return [
     "# Written by `lmstack host prepare`: what hostctl may do as root without a password.",
     `Defaults:${user} !requiretty`,
     ...lines,
+    ...(login === undefined ? [] : [`Defaults:${login} !requiretty`, `${login} ALL=(${user}) NOPASSWD: ${shell}`]),
     "",
   ].join("\n");
 }
@@ -47,3 +54,11 @@ export function grantsAll(listing: string): boolean {
   );
   return rootCommands().every((command) => named.has(command));
 }
+
+/** True when a `sudo -l` of the one who connects names the owner's shell, with whatever arguments. */
+export const handsOver = (listing: string, owner: string): boolean =>
+  listing
+    .replaceAll(/\s+/g, " ")
+    .split(`(${owner}) NOPASSWD: `)
+    .slice(1)
+    .some((rest) => rest.startsWith(shell) && /^ *($|,|\()/.test(rest.slice(shell.length)));

@@ -39,12 +39,27 @@ describe("the probe of a box", () => {
       systemd: true,
       rootBy: "password",
       user: { name: "gpu", exists: true, groups: ["gpu", "docker"], lingers: false },
+      login: null,
       missingPackages: ["libgomp1", "sudo"],
       docker: { version: "28.2.2", running: true },
       nvidia: { card: true, driver: "580.95.05", toolkit: false },
       dropIn: true,
       models: { path: "/models", readable: true },
     });
+  });
+
+  it("knows another user who connects, and that the drop-in has to hand over to the owner then", () => {
+    const read = (login: string, hands: boolean) =>
+      parseFacts(
+        `${answer}login=${login}\nloginGroups=admin docker\n`,
+        "gpu",
+        null,
+        () => true,
+        () => hands,
+      );
+    expect(read("admin", true)).toMatchObject({ login: { name: "admin", groups: ["admin", "docker"] }, dropIn: true });
+    expect(read("admin", false).dropIn).toBe(false);
+    expect(read("root", false)).toMatchObject({ login: null, dropIn: true });
   });
 
   it("is refused with what came instead when something else than a shell answers", () => {

@@ -17,6 +17,7 @@ const boxes: fc.Arbitrary<PrepareFacts> = fc.record({
     groups: fc.subarray(["gpu", "docker", "video"]),
     lingers: fc.boolean(),
   }),
+  login: fc.option(fc.record({ name: fc.constant("admin"), groups: fc.subarray(["admin", "docker"]) })),
   missingPackages: fc.subarray([...neededPackages]),
   docker: fc.record({ version: fc.option(fc.constantFrom("20.10.24", "26.1.5")), running: fc.boolean() }),
   nvidia: fc.record({ card: fc.boolean(), driver: fc.option(fc.constant("580.95.05")), toolkit: fc.boolean() }),
@@ -38,7 +39,11 @@ function after(facts: PrepareFacts, step: Step): PrepareFacts {
     case "nvidia-toolkit":
       return { ...facts, nvidia: { ...facts.nvidia, toolkit: true } };
     case "docker-group":
-      return { ...facts, user: { ...facts.user, groups: [...facts.user.groups, "docker"] } };
+      return {
+        ...facts,
+        user: { ...facts.user, groups: [...facts.user.groups, "docker"] },
+        login: facts.login && { ...facts.login, groups: [...facts.login.groups, "docker"] },
+      };
     case "sudoers":
       return { ...facts, dropIn: true };
     case "linger":
@@ -95,6 +100,14 @@ describe("the plan for a box", () => {
       "sudoers",
     ]);
     expect(ids({ become: "none", docker: false })).toEqual(["packages", "linger"]);
+  });
+
+  it("lets another user who connects become the owner, and puts both into Docker's group", () => {
+    const script = (login?: string) =>
+      renderScript(planPrepare(bareFacts("gpu", null, false, login), { become: "sudo", docker: true }).steps);
+    expect(script("admin")).toContain("\nadmin ALL=(gpu) NOPASSWD: /bin/sh\n");
+    expect(script("admin")).toContain("usermod -aG docker gpu\nusermod -aG docker admin\n");
+    for (const same of [undefined, "gpu", "root"]) expect(script(same)).not.toMatch(/\/bin\/sh\n.*END|docker root/);
   });
 
   it("installs NVIDIA's toolkit only where a card is, after Docker and before Docker's service is looked at", () => {

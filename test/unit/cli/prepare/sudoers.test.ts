@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { grantsAll, rootCommands, sudoersDropIn } from "../../../../infra/cli/prepare/sudoers.ts";
+import { grantsAll, handsOver, rootCommands, sudoersDropIn } from "../../../../infra/cli/prepare/sudoers.ts";
 
 const listing = (rules: readonly string[]) =>
   `Matching Defaults entries for gpu on box:\n    env_reset, !requiretty\n\nUser gpu may run the following commands on box:\n${rules.map((rule) => `    ${rule}`).join("\n")}\n`;
@@ -36,5 +36,15 @@ describe("the sudoers drop-in", () => {
     }
     expect(grantsAll(listing(["(ALL) NOPASSWD: ALL"]))).toBe(false);
     expect(grantsAll("")).toBe(false);
+  });
+
+  it("hands over to the owner's shell alone, and is recognised in what sudo lists", () => {
+    expect(sudoersDropIn("gpu", "admin")).toBe(
+      `${sudoersDropIn("gpu")}Defaults:admin !requiretty\nadmin ALL=(gpu) NOPASSWD: /bin/sh\n`,
+    );
+    expect(handsOver(listing(["(gpu) NOPASSWD: /bin/sh"]), "gpu")).toBe(true);
+    expect(handsOver(listing(["(gpu) NOPASSWD: /bin/sh", "(root) NOPASSWD: /usr/bin/id"]), "gpu")).toBe(true);
+    for (const other of ["(root) NOPASSWD: /bin/sh", "(gpu) NOPASSWD: /bin/sh -c id", "(ALL) NOPASSWD: ALL"])
+      expect(handsOver(listing([other]), "gpu")).toBe(false);
   });
 });
