@@ -138,8 +138,8 @@ export async function download(host: Host, id: string): Promise<void> {
         "correct sha256 or source.url in the spec; the download was deleted",
       );
     }
-    await rename(part, finalPath(host, id));
-    await recordSha256(host, finalPath(host, id), digest);
+    await rename(part, downloadedFile(host, id));
+    await recordSha256(host, downloadedFile(host, id), digest);
     await dropPart(part);
     await syncFolder(host.paths.downloads);
     await tell({ state: "done" });
@@ -166,6 +166,7 @@ async function isFree(host: Host, id: string): Promise<boolean> {
 }
 
 const lockName = (id: string) => `download-${id}`;
-const finalPath = (host: Host, id: string) => join(host.paths.downloads, `${encodeURIComponent(id)}.gguf`);
-const partPath = (host: Host, id: string) => `${finalPath(host, id)}.part`;
+export const downloadedFile = (host: Host, id: string): string =>
+  join(host.paths.downloads, `${encodeURIComponent(id)}.gguf`);
+const partPath = (host: Host, id: string) => `${downloadedFile(host, id)}.part`;
 const jobPath = (host: Host, id: string) => join(host.paths.downloads, `${encodeURIComponent(id)}.job.json`);

@@ -2,6 +2,7 @@
 
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
+import type { z } from "zod";
 import type { Change, Result } from "../infra/spec/host-documents.ts";
 import { sweepStaging } from "./atomic-file.ts";
 import { parseDocument, schemas } from "./documents.ts";
@@ -84,6 +85,14 @@ async function perform(host: Host, verb: string, part: string, text: string): Pr
       return await body();
     });
   const parse = <S extends Parameters<typeof parseDocument>[0]>(schema: S) => parseDocument(schema, text, name);
+  const converged = async <S extends z.ZodType<{ token: string; id?: string }>>(
+    schema: S,
+    body: (host: Host, sent: z.output<S>) => Promise<Done>,
+  ) => {
+    const document = parse(schema);
+    const done = await exclusively(() => body(host, document), document.id === undefined ? "" : ` ${document.id}`);
+    return { token: document.token, done };
+  };
   switch (name) {
     case "observe":
       return { done: { changes: [], observed: await observe(host, parse(schemas.observe)) } };
@@ -95,26 +104,16 @@ async function perform(host: Host, verb: string, part: string, text: string): Pr
       const document = parse(schemas.modelFile);
       return { token: document.token, done: await convergeModelFile(host, document) };
     }
-    case "converge lmstudio": {
-      const document = parse(schemas.lmstudio);
-      return { token: document.token, done: await exclusively(() => convergeLmstudio(host, document)) };
-    }
-    case "converge model": {
-      const document = parse(schemas.model);
-      return { token: document.token, done: await exclusively(() => convergeModel(host, document), ` ${document.id}`) };
-    }
-    case "converge proxy-files": {
-      const document = parse(schemas.proxyFiles);
-      return { token: document.token, done: await exclusively(() => convergeProxyFiles(host, document)) };
-    }
-    case "converge proxy-image": {
-      const document = parse(schemas.proxyImage);
-      return { token: document.token, done: await exclusively(() => convergeProxyImage(host, document)) };
-    }
-    case "converge proxy-gate": {
-      const document = parse(schemas.proxyGate);
-      return { token: document.token, done: await exclusively(() => convergeProxyGate(host, document)) };
-    }
+    case "converge lmstudio":
+      return await converged(schemas.lmstudio, convergeLmstudio);
+    case "converge model":
+      return await converged(schemas.model, convergeModel);
+    case "converge proxy-files":
+      return await converged(schemas.proxyFiles, convergeProxyFiles);
+    case "converge proxy-image":
+      return await converged(schemas.proxyImage, convergeProxyImage);
+    case "converge proxy-gate":
+      return await converged(schemas.proxyGate, convergeProxyGate);
   }
   if (verb !== "remove")
     throw new HostFailure("bad_document", `there is no verb "${name}"`, "`hostctl --help` lists the verbs");

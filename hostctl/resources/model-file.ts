@@ -1,8 +1,7 @@
 import { open, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { Change, ModelDocument, ModelFileDocument } from "../../infra/spec/host-documents.ts";
 import { recordedSha256, sha256Of } from "../checksum.ts";
-import { awaitDownload, cancelDownload } from "../download-job.ts";
+import { awaitDownload, cancelDownload, downloadedFile } from "../download-job.ts";
 import { errno, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { size } from "../lmstudio/prerequisites.ts";
@@ -19,10 +18,6 @@ export async function modelFile(host: Host, document: Pick<ModelFileDocument, "i
     () => true,
   );
   return gone && moved?.mode === "move" && moved.made && moved.source === source ? moved.target : source;
-}
-
-export function downloadedFile(host: Host, id: string): string {
-  return join(host.paths.downloads, `${encodeURIComponent(id)}.gguf`);
 }
 
 /** Fetched (if a URL), looked at, verified. Changes nothing else on the host, so a wrong spec ends here. */
