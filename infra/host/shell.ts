@@ -1,11 +1,12 @@
-/** Shell text for the host; pure. */
+/** Shell text for the host. */
+import { userInfo } from "node:os";
 import { type HostSpec, isRemote } from "../spec/host-spec.ts";
 
 export const shellWord = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** Who LM Studio belongs to when that is not the user who connects: then everything runs through sudo as that user. */
 export function otherOwner({ connection, lmstudio }: HostSpec): string | undefined {
-  const login = isRemote(connection) ? connection.user : undefined;
+  const login = isRemote(connection) ? connection.user : userInfo().username;
   return lmstudio.user === login ? undefined : lmstudio.user;
 }
 
