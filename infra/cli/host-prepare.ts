@@ -1,10 +1,12 @@
 /** `lmstack host prepare`: brings a bare Debian or Ubuntu box to where `pulumi up` works, and shows each root command before it runs. */
+
 import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { createInterface } from "node:readline/promises";
 import { Command, Option } from "commander";
 import { parse } from "yaml";
 import type { Become } from "../spec/host-documents.ts";
+import { CliFault } from "./fault.ts";
 import { bareFacts, type PrepareFacts, parseFacts, probeScript, type RootBy } from "./prepare/facts.ts";
 import { type PreparePlan, planPrepare, type Wanted } from "./prepare/plan.ts";
 import { quote } from "./prepare/quote.ts";
@@ -78,11 +80,11 @@ export async function prepare(
     docker: given.docker !== false && stack.docker !== false,
   };
   const user = options.for ?? (target === "local" ? userInfo().username : (target?.user ?? options.user));
-  if (user === undefined) throw new Error("Whom is the box prepared for? Give --user or --for, such as --user gpu");
+  if (user === undefined) throw new CliFault("Whom is the box prepared for? Give --user or --for, such as --user gpu");
 
   if (target === null) {
     if (!options.print)
-      throw new Error("Which box? Give --host and --user, or --stack, or --local; --print alone needs none");
+      throw new CliFault("Which box? Give --host and --user, or --stack, or --local; --print alone needs none");
     print(renderScript(planPrepare(bareFacts(user, models, true, options.user), wanted).steps));
     return 0;
   }
@@ -126,7 +128,7 @@ export function described(facts: PrepareFacts, plan: PreparePlan): string[] {
 
 async function agreed(name: string): Promise<boolean> {
   if (!process.stdin.isTTY)
-    throw new Error(
+    throw new CliFault(
       "Nobody is there to be asked (no terminal). Next: read the commands above and run again with --yes",
     );
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
@@ -138,7 +140,7 @@ async function agreed(name: string): Promise<boolean> {
 async function runAsRoot(box: Reach, script: string, rootBy: RootBy): Promise<void> {
   const asks = rootBy === "password" || rootBy === "su";
   if (asks && !process.stdin.isTTY) {
-    throw new Error(
+    throw new CliFault(
       `${box.name} asks for a password to become root, and there is no terminal to type it. Next: run in a terminal, or --print and run as root by hand`,
     );
   }
@@ -153,7 +155,7 @@ async function runAsRoot(box: Reach, script: string, rootBy: RootBy): Promise<vo
   try {
     const code = await box.show(commands[rootBy], asks);
     if (code !== 0)
-      throw new Error(
+      throw new CliFault(
         `${box.name}: the script for root ended with exit ${code}; what had run stays, and running this again goes on from there`,
       );
   } finally {
@@ -165,7 +167,7 @@ function targetOf(options: PrepareOptions): Remote | "local" | null {
   if (options.local) return "local";
   const { host, port = 22, user, proxyJump, hostKey } = options;
   if (host === undefined) return null;
-  if (user === undefined) throw new Error(`Who logs in to ${host}? Give --user, such as --user gpu`);
+  if (user === undefined) throw new CliFault(`Who logs in to ${host}? Give --user, such as --user gpu`);
   const identity = options.identity ?? process.env.LMSTACK_SSH_IDENTITY;
   return {
     ...{ host, port, user },
@@ -182,14 +184,17 @@ async function fromStack(stack: string): Promise<PrepareOptions> {
   try {
     text = await readFile(file, "utf8");
   } catch (cause) {
-    throw new Error(`${file} cannot be read here. Next: run from the folder that holds it, or give --host and --user`, {
-      cause,
-    });
+    throw new CliFault(
+      `${file} cannot be read here. Next: run from the folder that holds it, or give --host and --user`,
+      {
+        cause,
+      },
+    );
   }
   const spec = parse(text)?.config?.["lmstack:host"];
   const connection = spec?.connection;
   if (connection === undefined)
-    throw new Error(`${file} has no lmstack:host.connection; expected {host, user, hostKey} or {local: true}`);
+    throw new CliFault(`${file} has no lmstack:host.connection; expected {host, user, hostKey} or {local: true}`);
   const owner = spec.lmstudio?.user;
   return { ...connection, ...(owner === undefined ? {} : { for: owner }), docker: spec.proxy?.runtime !== "native" };
 }

@@ -1,4 +1,5 @@
 /** What a box is like before `host prepare`: one read-only probe, and its answer as facts. */
+import { CliFault } from "../fault.ts";
 import { quote } from "./quote.ts";
 
 /** How a command becomes root there. `password` is sudo that asks, `su` a box without sudo. */
@@ -100,7 +101,7 @@ export function parseFacts(
       .filter((word) => word !== "");
   const login = ["", "root", user].includes(one("login")) ? null : { name: one("login"), groups: words("loginGroups") };
   if (one("kernel") === "")
-    throw new Error(
+    throw new CliFault(
       `The host did not answer the probe as a shell would; it said: ${answer.slice(0, 200) || "nothing"}`,
     );
   return {

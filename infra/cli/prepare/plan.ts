@@ -1,5 +1,7 @@
 /** From facts to what root has to do once. Pure; the order is the order of execution. */
+
 import type { Become } from "../../spec/host-documents.ts";
+import { CliFault } from "../fault.ts";
 import type { PrepareFacts } from "./facts.ts";
 import { quote } from "./quote.ts";
 import { sudoersDropIn, sudoersPath } from "./sudoers.ts";
@@ -58,22 +60,22 @@ export function planPrepare(facts: PrepareFacts, wanted: Wanted): PreparePlan {
 
 function refuse({ host, kernel, systemd, user }: PrepareFacts): void {
   if (kernel === "Darwin") {
-    throw new Error(
+    throw new CliFault(
       `${host} is a Mac, which needs no preparing: LM Studio and the proxy run as launchd services of the user. Next: pulumi up`,
     );
   }
-  if (kernel !== "Linux") throw new Error(`${host} runs ${kernel}; expected Linux (Debian or Ubuntu) or macOS`);
+  if (kernel !== "Linux") throw new CliFault(`${host} runs ${kernel}; expected Linux (Debian or Ubuntu) or macOS`);
   if (!systemd)
-    throw new Error(
+    throw new CliFault(
       `${host} does not run systemd, which services and Docker need here; expected a Debian or Ubuntu box booted with it`,
     );
   if (user.name === "root") {
-    throw new Error(
+    throw new CliFault(
       "LM Studio is to belong to an ordinary user, found root. Next: name that user with --for, such as --for gpu",
     );
   }
   if (!user.exists)
-    throw new Error(
+    throw new CliFault(
       `${host} has no user ${user.name}. Next: make one as root, \`adduser ${user.name}\`, and run this again`,
     );
 }

@@ -1,8 +1,10 @@
 /** Runs shell text on the box that is to be prepared: over `ssh`, or on this machine. */
+
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
+import { CliFault } from "../fault.ts";
 
 export interface Remote {
   readonly host: string;
@@ -80,7 +82,7 @@ function over(
         program === "ssh" && result.exitCode === 255
           ? ` Next: make \`ssh -p … ${name.replace(/:\d+$/, "")}\` work by itself`
           : "";
-      throw new Error(`${name}: ${said}.${next}`);
+      throw new CliFault(`${name}: ${said}.${next}`);
     },
     async show(command, terminal) {
       const result = await execa(program, words(command, terminal), {
