@@ -1,5 +1,6 @@
 /** The bridge network of the test hosts. Addresses are chosen here, not by Docker, so that a reboot keeps them. */
 import { createHash } from "node:crypto";
+import { networkInterfaces } from "node:os";
 import { dockerRun, label } from "./docker.ts";
 
 const network = "lmstack-test";
@@ -11,8 +12,14 @@ const subnets = ["10.213.77.0/24", "10.214.77.0/24", "172.29.77.0/24", "192.168.
 export async function ensureNetwork(): Promise<{ readonly network: string; readonly prefix: string }> {
   let subnet = await currentSubnet();
   const refusals: string[] = [];
+  const addresses = Object.values(networkInterfaces()).flatMap((found) => (found ?? []).map(({ address }) => address));
   for (const candidate of subnets) {
     if (subnet !== null) break;
+    // A bridge that an earlier Docker left behind would swallow what is meant for this one, and Docker does not look.
+    if (addresses.some((address) => address.startsWith(prefixOf(candidate)))) {
+      refusals.push(`${candidate} has an interface on this machine already`);
+      continue;
+    }
     try {
       await dockerRun(["network", "create", "--label", `${label}=network`, "--subnet", candidate, network]);
       subnet = candidate;
@@ -23,7 +30,7 @@ export async function ensureNetwork(): Promise<{ readonly network: string; reado
     }
   }
   if (subnet === null) throw new Error(`No subnet is free for the test hosts' network:\n${refusals.join("\n")}`);
-  return { network, prefix: subnet.slice(0, subnet.lastIndexOf(".") + 1) };
+  return { network, prefix: prefixOf(subnet) };
 }
 
 /** Leaves it where another run has just started a host on it. */
@@ -34,6 +41,8 @@ export async function removeNetwork(): Promise<void> {
     if (!/not found|no such network|active endpoints/i.test((error as Error).message)) throw error;
   }
 }
+
+const prefixOf = (subnet: string): string => subnet.slice(0, subnet.lastIndexOf(".") + 1);
 
 async function currentSubnet(): Promise<string | null> {
   try {
