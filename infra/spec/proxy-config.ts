@@ -10,6 +10,22 @@ const modelPolicy = z.strictObject({
   contextLength: z.int().min(1).optional(),
 });
 
+/** `sha256` is the hex digest of the key; the key itself is nowhere. */
+const key = z.strictObject({
+  id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Names of models; `*` is all of them. */
+  models: z.array(z.string()).min(1).default(["*"]),
+  requestsPerMinute: z.number().positive().optional(),
+  /** The first moment at which it is refused. */
+  expires: z.iso.datetime({ offset: true }).optional(),
+  /** May hold and resume models and read reports below `/-/`. */
+  admin: z.boolean().default(false),
+});
+
+/** The file that `keysFile` names: more keys, which may change while the proxy runs. */
+export const keysFileSchema = z.strictObject({ keys: z.array(key) });
+
 export const proxyConfigSchema = z
   .strictObject({
     listen: z
@@ -19,31 +35,40 @@ export const proxyConfigSchema = z
     /** Keyed by the name that clients use; `*` is every other model. */
     models: z.record(z.string(), modelPolicy).default({ "*": { thinking: "off" } }),
     noThink: z.enum(["effort", "prefill", "both", "auto"]).default("auto"),
-    /** `sha256` is the hex digest of the key. */
-    keys: z
-      .array(
-        z.strictObject({
-          id: z.string().min(1),
-          sha256: z.string().regex(/^[0-9a-f]{64}$/),
-          models: z.array(z.string()).default(["*"]),
-        }),
-      )
-      .default([]),
+    keys: z.array(key).default([]),
+    /** Beside the configuration when it is relative. */
+    keysFile: z.string().min(1).optional(),
     allowAnonymous: z.boolean().default(false),
     limits: z
       .strictObject({
         bodyBytes: z.int().min(1024).default(33_554_432),
+        /** Requests that may wait for one model. */
         queue: z.int().min(0).default(64),
         queueSeconds: z.number().min(0).default(600),
+        /** All header fields of a request together. */
+        headerBytes: z.int().min(1024).max(1_048_576).default(32_768),
+        /** From a connection's first byte to the end of the request's head. */
+        headerSeconds: z.number().positive().default(15),
+        /** Silence in the middle of a request's body. */
+        bodySeconds: z.number().positive().default(30),
+        /** A client that takes nothing of an answer that is there. */
+        readerSeconds: z.number().positive().default(300),
+        connections: z.int().min(1).default(4096),
+        /** Wrong keys of one address in a minute, after which its further ones wait. */
+        wrongKeys: z.int().min(1).default(10),
       })
       .prefault({}),
+    /** Origins of web pages that may call; none means that no browser page elsewhere can. `*` is every origin. */
+    cors: z.array(z.string().min(1)).default([]),
+    /** How many failed requests are kept, redacted, for `GET /-/captures`. */
+    captures: z.int().min(0).max(1000).default(0),
     heartbeatSeconds: z.number().min(0).default(10),
     drainSeconds: z.number().min(0).default(600),
     codexTools: z.enum(["translate", "pass"]).default("translate"),
   })
   .superRefine((config, context) => {
     const loopback = ["127.0.0.1", "::1", "localhost"].includes(config.listen.host);
-    if (!loopback && config.keys.length === 0 && !config.allowAnonymous) {
+    if (!loopback && config.keys.length === 0 && config.keysFile === undefined && !config.allowAnonymous) {
       context.addIssue({
         code: "custom",
         path: ["listen", "host"],
@@ -52,5 +77,6 @@ export const proxyConfigSchema = z
     }
   });
 
+export type ProxyKey = z.output<typeof key>;
 export type ProxyConfig = z.output<typeof proxyConfigSchema>;
 export type ProxyConfigInput = z.input<typeof proxyConfigSchema>;
