@@ -80,7 +80,7 @@ function choiceAmong(choice: unknown): unknown {
   return isRecord(choice) && !isKnownType(choice.type) ? undefined : choice;
 }
 
-function isKnownType(type: unknown): boolean {
+export function isKnownType(type: unknown): boolean {
   return type === "function" || type === "mcp";
 }
 

@@ -1,8 +1,8 @@
 /** Runs the passes over a body and turns what they changed into edits: only changed members are printed, unchanged list elements keep their bytes. */
 import type { JsonBody } from "../splice/body.ts";
 import { changeMembers, type Edit } from "../splice/edit.ts";
-import { type Span, scanArray } from "../splice/scan.ts";
-import { type CodexRequest, type Notes, type Pass, passes } from "./passes.ts";
+import type { Span } from "../splice/scan.ts";
+import { type CodexRequest, isKnownType, type Notes, type Pass, passes } from "./passes.ts";
 
 export interface CodexRewrite {
   readonly edits: readonly Edit[];
@@ -13,8 +13,11 @@ export interface CodexRewrite {
 
 const members = ["instructions", "input", "tools", "tool_choice", "text"] as const;
 
+const untouched: CodexRewrite = { edits: [], notes: { droppedTools: [] }, applied: [] };
+
 /** Throws `SyntaxError` when one of the members is not JSON inside. */
 export function rewriteForLmStudio(body: JsonBody, list: readonly Pass[] = passes): CodexRewrite {
+  if (!mayNeed(body)) return untouched;
   const before: CodexRequest = Object.fromEntries(members.map((key) => [key, body.value(key)]));
   const notes: Notes = { droppedTools: [] };
   const applied: string[] = [];
@@ -28,20 +31,29 @@ export function rewriteForLmStudio(body: JsonBody, list: readonly Pass[] = passe
   for (const key of members) {
     if (request[key] !== before[key]) changes.set(key, print(body, key, before[key], request[key]));
   }
-  return { edits: changeMembers(body.object, changes), notes, applied };
+  return { edits: changeMembers(body.object, body.members, changes), notes, applied };
+}
+
+/** Seen from the outline alone, so that a request with nothing to translate is not parsed. */
+function mayNeed(body: JsonBody): boolean {
+  return (
+    body.find("text") !== undefined ||
+    (body.find("input")?.elements?.some(({ role }) => role === "system" || role === "developer") ?? false) ||
+    (body.find("tools")?.elements?.some(({ type }) => type === undefined || !isKnownType(type)) ?? false)
+  );
 }
 
 function print(body: JsonBody, key: string, before: unknown, after: unknown): string | undefined {
   if (after === undefined) return undefined;
-  const span = body.span(key);
-  if (!Array.isArray(after) || !Array.isArray(before) || span === undefined) return JSON.stringify(after);
+  const elements = body.find(key)?.elements;
+  if (!Array.isArray(after) || !Array.isArray(before) || elements === undefined) return JSON.stringify(after);
   const origin = new Map<unknown, Span>();
-  scanArray(body.bytes, span.start).elements.forEach((element, index) => {
+  elements.forEach((element, index) => {
     if (typeof before[index] === "object" && before[index] !== null) origin.set(before[index], element);
   });
   const printed = after.map((element) => {
     const source = origin.get(element);
-    return source === undefined ? JSON.stringify(element) : body.bytes.toString("utf8", source.start, source.end);
+    return source === undefined ? JSON.stringify(element) : body.source(source);
   });
   return `[${printed.join(",")}]`;
 }

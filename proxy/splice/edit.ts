@@ -1,5 +1,5 @@
 /** Edits of a JSON text by byte spans: what no edit names keeps its bytes. */
-import type { ObjectSpan, Span } from "./scan.ts";
+import type { Member, Span } from "./scan.ts";
 
 export interface Edit extends Span {
   /** UTF-8 text that takes the span's place; empty deletes. */
@@ -13,8 +13,7 @@ export type MemberChanges = ReadonlyMap<string, string | undefined>;
  * Sets and removes members. `JSON.parse` takes the last of several members with one key, so that is the one that is set; a removal
  * takes all of them. A new member goes behind the last one.
  */
-export function changeMembers(object: ObjectSpan, changes: MemberChanges): Edit[] {
-  const { members } = object;
+export function changeMembers(object: Span, members: readonly Member[], changes: MemberChanges): Edit[] {
   const edits: Edit[] = [];
   const kept = members.map((member) => !(changes.has(member.key) && changes.get(member.key) === undefined));
   for (let from = 0; from < members.length; from++) {
@@ -42,19 +41,4 @@ export function changeMembers(object: ObjectSpan, changes: MemberChanges): Edit[
     edits.push({ start: at, end: at, text: (kept.includes(true) ? "," : "") + added.join(",") });
   }
   return edits;
-}
-
-/** The new text as a list of chunks; unchanged stretches are views of `bytes`, not copies. Edits must not overlap. */
-export function applyEdits(bytes: Buffer, edits: readonly Edit[]): Buffer[] {
-  const ordered = edits.toSorted((a, b) => a.start - b.start || a.end - b.end);
-  const chunks: Buffer[] = [];
-  let at = 0;
-  for (const edit of ordered) {
-    if (edit.start < at) throw new RangeError(`edits overlap at byte ${edit.start}`);
-    if (edit.start > at) chunks.push(bytes.subarray(at, edit.start));
-    if (edit.text !== "") chunks.push(Buffer.from(edit.text));
-    at = edit.end;
-  }
-  if (at < bytes.length) chunks.push(bytes.subarray(at));
-  return chunks;
 }

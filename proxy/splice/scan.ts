@@ -1,28 +1,36 @@
 /**
- * Finds where the members of a JSON object and the elements of a JSON array lie, without parsing what is inside them. Strict about the
- * level that is asked for; inside a value only strings and brackets are followed, so the rest stays LM Studio's to judge.
+ * Finds where the parts of a request body lie while it arrives, without parsing what is inside them. Strict about the levels that the
+ * rules look at: the top object, the members of a few objects in it (`reasoning`), the elements of a few lists (`messages`). Inside anything
+ * else only strings and brackets are followed; that stays LM Studio's to judge.
  */
+import type { Chunks } from "./chunks.ts";
 
-/** Byte offsets; `end` is exclusive. */
+/** Byte offsets in the whole body; `end` is exclusive. */
 export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
-interface Member {
+/** An element of a list; `type` and `role` are its own members of that name where they are strings. */
+export interface Element extends Span {
+  readonly type?: string | undefined;
+  readonly role?: string | undefined;
+}
+
+export interface Value extends Span {
+  /** First byte: tells strings, objects, lists and scalars apart. */
+  readonly first: number;
+  /** Of an object that is looked into. */
+  readonly members?: readonly Member[] | undefined;
+  /** Of a list that is looked into. */
+  readonly elements?: readonly Element[] | undefined;
+}
+
+export interface Member {
   /** Decoded: `"model"` written as `"\u006dodel"` is `model`. */
   readonly key: string;
   readonly keyStart: number;
-  readonly value: Span;
-}
-
-/** `start` is the opening bracket, `end` is behind the closing one. */
-export interface ObjectSpan extends Span {
-  readonly members: readonly Member[];
-}
-
-export interface ArraySpan extends Span {
-  readonly elements: readonly Span[];
+  readonly value: Value;
 }
 
 /** The bytes are not the JSON that was asked for; `offset` says from which byte on. */
@@ -30,132 +38,372 @@ export class ScanFault extends Error {
   override readonly name = "ScanFault";
   readonly offset: number;
 
-  constructor(expected: string, bytes: Uint8Array, offset: number) {
-    const found = offset < bytes.length ? JSON.stringify(String.fromCharCode(bytes[offset] ?? 0)) : "the end";
+  constructor(expected: string, found: string, offset: number) {
     super(`expected ${expected} at byte ${offset}, found ${found}`);
     this.offset = offset;
   }
 }
 
+/** Top members whose inside the rules look at. */
+const opened: ReadonlySet<string> = new Set(["reasoning", "thinking", "text", "messages", "input", "tools"]);
+
 const quote = 0x22;
-const backslash = 0x5c;
 const comma = 0x2c;
 const colon = 0x3a;
+const backslash = 0x5c;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
 const scalar = /^(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)$/;
+const longestScalar = 512;
+/** Past so many bytes without a quote a native search pays for its call. */
+const loopBytes = 48;
 
-/** The object that starts at the first byte from `start` on that is not white space. */
-export function scanObject(bytes: Buffer, start = 0): ObjectSpan {
-  const open = skipSpace(bytes, start);
-  if (bytes[open] !== openBrace) throw new ScanFault("a JSON object", bytes, open);
-  const members: Member[] = [];
-  let at = skipSpace(bytes, open + 1);
-  if (bytes[at] === closeBrace) return { start: open, end: at + 1, members };
-  for (;;) {
-    if (bytes[at] !== quote) throw new ScanFault("a key in double quotes", bytes, at);
-    const keyEnd = skipString(bytes, at);
-    const key = decodeString(bytes, at, keyEnd);
-    const separator = skipSpace(bytes, keyEnd);
-    if (bytes[separator] !== colon) throw new ScanFault('":"', bytes, separator);
-    const value = scanValue(bytes, separator + 1);
-    members.push({ key, keyStart: at, value });
-    const next = skipSpace(bytes, value.end);
-    if (bytes[next] === closeBrace) return { start: open, end: next + 1, members };
-    if (bytes[next] !== comma) throw new ScanFault('"," or "}"', bytes, next);
-    at = skipSpace(bytes, next + 1);
+const State = {
+  start: 0,
+  keyOrClose: 1,
+  key: 2,
+  colon: 3,
+  value: 4,
+  valueOrClose: 5,
+  commaOrClose: 6,
+  string: 7,
+  scalar: 8,
+  nested: 9,
+  nestedString: 10,
+  done: 11,
+} as const;
+type State = (typeof State)[keyof typeof State];
+
+const expectations: readonly string[] = [
+  "a JSON object",
+  'a key in double quotes or "}"',
+  "a key in double quotes",
+  '":"',
+  "a JSON value",
+  'a JSON value or "]"',
+  '"," or a closing bracket',
+  "a closing quote",
+  "a JSON value",
+  "a closing bracket",
+  "a closing quote",
+  "nothing behind the object",
+];
+
+/** An open object or list. Of list elements only two members are kept, so that a long conversation costs little. */
+interface Frame {
+  readonly array: boolean;
+  readonly members: Member[];
+  readonly elements: Element[];
+  readonly isElement: boolean;
+  type: string | undefined;
+  role: string | undefined;
+  key: string;
+  keyStart: number;
+  valueStart: number;
+  first: number;
+}
+
+export class Scanner {
+  readonly #chunks: Chunks;
+  readonly #frames: Frame[] = [];
+  #state: State = State.start;
+  /** Offset of the current chunk in the body. */
+  #base = 0;
+  /** Start of the string, scalar or key that is being read. */
+  #tokenStart = 0;
+  /** Backslashes at the end of the chunk before, inside a string. */
+  #backslashes = 0;
+  /** Whether the string that is being read is a key. */
+  #isKey = false;
+  /** Brackets that are open inside a value that is not looked into. */
+  #depth = 0;
+  #byteOrderMark = false;
+  #members: readonly Member[] = [];
+  #object: Span = { start: 0, end: 0 };
+
+  /** `chunks` gets each chunk before `push` does: keys that lie across chunks are read from there. */
+  constructor(chunks: Chunks) {
+    this.#chunks = chunks;
   }
-}
 
-/** The array that starts at the first byte from `start` on that is not white space. */
-export function scanArray(bytes: Buffer, start = 0): ArraySpan {
-  const open = skipSpace(bytes, start);
-  if (bytes[open] !== openBracket) throw new ScanFault("a JSON array", bytes, open);
-  const elements: Span[] = [];
-  const first = skipSpace(bytes, open + 1);
-  if (bytes[first] === closeBracket) return { start: open, end: first + 1, elements };
-  for (let at = first; ; ) {
-    const element = scanValue(bytes, at);
-    elements.push(element);
-    const next = skipSpace(bytes, element.end);
-    if (bytes[next] === closeBracket) return { start: open, end: next + 1, elements };
-    if (bytes[next] !== comma) throw new ScanFault('"," or "]"', bytes, next);
-    at = next + 1;
+  get byteOrderMark(): boolean {
+    return this.#byteOrderMark;
   }
-}
 
-/** The whole body: one object with nothing but white space around it. `start` skips a byte order mark. */
-export function scanDocument(bytes: Buffer): ObjectSpan {
-  const object = scanObject(bytes, hasByteOrderMark(bytes) ? 3 : 0);
-  const rest = skipSpace(bytes, object.end);
-  if (rest !== bytes.length) throw new ScanFault("nothing behind the object", bytes, rest);
-  return object;
-}
+  /** Of the top object, in order, duplicates included. Complete after `end`. */
+  get members(): readonly Member[] {
+    return this.#members;
+  }
 
-export function hasByteOrderMark(bytes: Uint8Array): boolean {
-  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-}
+  get object(): Span {
+    return this.#object;
+  }
 
-function scanValue(bytes: Buffer, from: number): Span {
-  const start = skipSpace(bytes, from);
-  const first = bytes[start];
-  if (first === quote) return { start, end: skipString(bytes, start) };
-  if (first === openBrace || first === openBracket) return { start, end: skipNested(bytes, start) };
-  let end = start;
-  while (end < bytes.length && isScalarByte(bytes[end] as number)) end++;
-  if (!scalar.test(bytes.toString("latin1", start, end))) throw new ScanFault("a JSON value", bytes, start);
-  return { start, end };
-}
-
-/** Iterative, so that nesting depth costs no stack. */
-function skipNested(bytes: Buffer, start: number): number {
-  let depth = 0;
-  for (let at = start; at < bytes.length; ) {
-    const byte = bytes[at];
-    if (byte === quote) {
-      at = skipString(bytes, at);
-      continue;
+  /** Throws `ScanFault` as soon as the bytes cannot become what is expected. */
+  push(chunk: Buffer): void {
+    const base = this.#base;
+    const length = chunk.length;
+    let at = 0;
+    while (at < length) {
+      switch (this.#state) {
+        case State.string:
+        case State.nestedString:
+          at = this.#string(chunk, at);
+          continue;
+        case State.nested:
+          at = this.#nested(chunk, at);
+          continue;
+        case State.scalar:
+          at = this.#scalar(chunk, at);
+          continue;
+        default: {
+          const byte = chunk[at] as number;
+          if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) at++;
+          else at = this.#structure(byte, base + at) - base;
+        }
+      }
     }
-    if (byte === openBrace || byte === openBracket) depth++;
-    else if ((byte === closeBrace || byte === closeBracket) && --depth === 0) return at + 1;
-    at++;
+    this.#base = base + length;
   }
-  throw new ScanFault("a closing bracket", bytes, bytes.length);
-}
 
-/** Jumps from quote to quote natively; a quote behind an odd number of backslashes belongs to the string. */
-function skipString(bytes: Buffer, start: number): number {
-  for (let from = start + 1; ; ) {
-    const at = bytes.indexOf(quote, from);
-    if (at < 0) throw new ScanFault("a closing quote", bytes, bytes.length);
-    let before = at - 1;
-    while (bytes[before] === backslash) before--;
-    if ((at - 1 - before) % 2 === 0) return at + 1;
-    from = at + 1;
+  /** Throws `ScanFault` when the object is not complete. */
+  end(): void {
+    if (this.#state !== State.done) throw this.#fault(this.#base, "the end");
   }
-}
 
-function decodeString(bytes: Buffer, start: number, end: number): string {
-  const text = bytes.toString("utf8", start, end);
-  try {
-    return JSON.parse(text) as string;
-  } catch {
-    throw new ScanFault("a key that is a JSON string", bytes, start);
+  /** One byte that is no white space, between values; returns the offset to go on from. */
+  #structure(byte: number, offset: number): number {
+    const frame = this.#frames.at(-1);
+    switch (this.#state) {
+      case State.start:
+        if (byte === openBrace) return this.#open(offset, false, false);
+        // A byte order mark may be split over chunks like anything else.
+        if (byte === [0xef, 0xbb, 0xbf][offset]) {
+          this.#byteOrderMark = offset === 2;
+          return offset + 1;
+        }
+        break;
+      case State.keyOrClose:
+        if (byte === closeBrace) return this.#close(offset);
+        if (byte === quote) return this.#startString(offset, true);
+        break;
+      case State.key:
+        if (byte === quote) return this.#startString(offset, true);
+        break;
+      case State.colon:
+        if (byte === colon) {
+          this.#state = State.value;
+          return offset + 1;
+        }
+        break;
+      case State.valueOrClose:
+        if (byte === closeBracket) return this.#close(offset);
+        return this.#startValue(byte, offset);
+      case State.value:
+        return this.#startValue(byte, offset);
+      case State.commaOrClose:
+        if (byte === comma) {
+          this.#state = frame?.array ? State.value : State.key;
+          return offset + 1;
+        }
+        if (byte === (frame?.array ? closeBracket : closeBrace)) return this.#close(offset);
+        break;
+    }
+    throw this.#fault(offset);
   }
-}
 
-function skipSpace(bytes: Uint8Array, from: number): number {
-  let at = from;
-  while (at < bytes.length && isSpace(bytes[at] as number)) at++;
-  return at;
-}
+  #startValue(byte: number, offset: number): number {
+    const frame = this.#frames.at(-1) as Frame;
+    frame.valueStart = offset;
+    frame.first = byte;
+    if (byte === quote) return this.#startString(offset, false);
+    if (byte === openBrace || byte === openBracket) {
+      const level = this.#frames.length;
+      if (level === 1 && opened.has(frame.key)) return this.#open(offset, byte === openBracket, false);
+      if (level === 2 && frame.array && byte === openBrace) return this.#open(offset, false, true);
+      this.#state = State.nested;
+      this.#depth = 0;
+      return offset;
+    }
+    if (byte === comma || byte === colon || byte === closeBrace || byte === closeBracket) throw this.#fault(offset);
+    this.#tokenStart = offset;
+    this.#state = State.scalar;
+    return offset;
+  }
 
-function isSpace(byte: number): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+  #startString(offset: number, isKey: boolean): number {
+    this.#tokenStart = offset;
+    this.#isKey = isKey;
+    this.#backslashes = 0;
+    this.#state = State.string;
+    return offset + 1;
+  }
+
+  #open(offset: number, array: boolean, isElement: boolean): number {
+    this.#frames.push({
+      array,
+      isElement,
+      members: [],
+      elements: [],
+      type: undefined,
+      role: undefined,
+      key: "",
+      keyStart: 0,
+      valueStart: offset,
+      first: 0,
+    });
+    if (this.#frames.length === 1) this.#object = { start: offset, end: offset };
+    this.#state = array ? State.valueOrClose : State.keyOrClose;
+    return offset + 1;
+  }
+
+  #close(offset: number): number {
+    const frame = this.#frames.pop() as Frame;
+    if (this.#frames.length > 0) {
+      this.#valueEnds(offset + 1, frame);
+    } else {
+      this.#members = frame.members;
+      this.#object = { start: this.#object.start, end: offset + 1 };
+      this.#state = State.done;
+    }
+    return offset + 1;
+  }
+
+  #valueEnds(end: number, inner?: Frame): void {
+    const frame = this.#frames.at(-1) as Frame;
+    const { valueStart: start, first } = frame;
+    if (frame.array) {
+      frame.elements.push(inner === undefined ? { start, end } : { start, end, type: inner.type, role: inner.role });
+    } else if (!frame.isElement) {
+      const members = inner !== undefined && !inner.array ? inner.members : undefined;
+      const elements = inner?.array ? inner.elements : undefined;
+      frame.members.push({
+        key: frame.key,
+        keyStart: frame.keyStart,
+        value: { start, end, first, members, elements },
+      });
+    } else if (frame.key === "type" || frame.key === "role") {
+      frame[frame.key] = first === quote ? this.#decode(start, end) : undefined;
+    }
+    this.#state = State.commaOrClose;
+  }
+
+  /** A quote behind an odd number of backslashes belongs to the string; the run may have begun in the chunk before. */
+  #string(chunk: Buffer, from: number): number {
+    const length = chunk.length;
+    const loopEnd = Math.min(from + loopBytes, length);
+    let at = from;
+    while (at < loopEnd && chunk[at] !== quote) at++;
+    if (at === loopEnd) {
+      at = at < length ? chunk.indexOf(quote, at) : -1;
+      if (at < 0) {
+        this.#backslashes = this.#backslashesBefore(chunk, length, from);
+        return length;
+      }
+    }
+    const escaped = this.#backslashesBefore(chunk, at, from) % 2 === 1;
+    this.#backslashes = 0;
+    if (!escaped) this.#stringEnds(this.#base + at + 1);
+    return at + 1;
+  }
+
+  #backslashesBefore(chunk: Buffer, end: number, from: number): number {
+    let before = end - 1;
+    while (before >= from && chunk[before] === backslash) before--;
+    const run = end - 1 - before;
+    return before < from ? run + this.#backslashes : run;
+  }
+
+  #stringEnds(end: number): void {
+    if (this.#state === State.nestedString) {
+      this.#state = State.nested;
+      return;
+    }
+    if (!this.#isKey) {
+      this.#valueEnds(end);
+      return;
+    }
+    const frame = this.#frames.at(-1) as Frame;
+    frame.keyStart = this.#tokenStart;
+    frame.key = this.#key(this.#tokenStart, end, frame.isElement);
+    this.#state = State.colon;
+  }
+
+  /** Of an element's key only those are decoded that can be `type` or `role`: four letters, or more when they are escaped. */
+  #key(start: number, end: number, isElement: boolean): string {
+    if (isElement && end - start !== 6) {
+      const inner = this.#chunks.slice(start, end);
+      if (inner.indexOf(backslash) < 0) return "";
+    }
+    return this.#decode(start, end);
+  }
+
+  #decode(start: number, end: number): string {
+    const text = this.#chunks.slice(start, end).toString("utf8");
+    try {
+      return JSON.parse(text) as string;
+    } catch {
+      throw new ScanFault("a JSON string", JSON.stringify(text.slice(0, 40)), start);
+    }
+  }
+
+  /** Iterative, so that nesting depth costs no stack. */
+  #nested(chunk: Buffer, from: number): number {
+    const length = chunk.length;
+    let depth = this.#depth;
+    let at = from;
+    while (at < length) {
+      const byte = chunk[at++];
+      if (byte === quote) {
+        this.#depth = depth;
+        this.#state = State.nestedString;
+        this.#backslashes = 0;
+        return at;
+      }
+      if (byte === openBrace || byte === openBracket) depth++;
+      else if (byte === closeBrace || byte === closeBracket) {
+        depth--;
+        if (depth === 0) {
+          this.#valueEnds(this.#base + at);
+          return at;
+        }
+      }
+    }
+    this.#depth = depth;
+    return at;
+  }
+
+  #scalar(chunk: Buffer, from: number): number {
+    let at = from;
+    while (at < chunk.length && isScalarByte(chunk[at] as number)) at++;
+    const end = this.#base + at;
+    if (end - this.#tokenStart > longestScalar) throw this.#fault(this.#tokenStart);
+    if (at === chunk.length) return at;
+    const text = this.#chunks.slice(this.#tokenStart, end).toString("latin1");
+    if (!scalar.test(text)) throw this.#fault(this.#tokenStart);
+    this.#valueEnds(end);
+    return at;
+  }
+
+  #fault(offset: number, found?: string): ScanFault {
+    const expected = expectations[this.#state] as string;
+    if (found !== undefined) return new ScanFault(expected, found, offset);
+    const byte = this.#chunks.slice(offset, offset + 1)[0] ?? 0;
+    return new ScanFault(expected, JSON.stringify(String.fromCharCode(byte)), offset);
+  }
 }
 
 function isScalarByte(byte: number): boolean {
-  return !isSpace(byte) && byte !== comma && byte !== closeBrace && byte !== closeBracket && byte !== colon;
+  return (
+    byte !== 0x20 &&
+    byte !== 0x0a &&
+    byte !== 0x0d &&
+    byte !== 0x09 &&
+    byte !== comma &&
+    byte !== closeBrace &&
+    byte !== closeBracket &&
+    byte !== colon
+  );
 }

@@ -1,7 +1,6 @@
 /** Where each endpoint keeps its switch for thinking, and the edits that put it where the policy wants it. */
-import type { JsonBody } from "../splice/body.ts";
+import { findMember, type JsonBody } from "../splice/body.ts";
 import { changeMembers, type Edit } from "../splice/edit.ts";
-import { scanArray, scanObject } from "../splice/scan.ts";
 import type { ReasoningOptions, Strategy, Thinking } from "./policy.ts";
 
 export type SwitchedEndpoint = "responses" | "chat" | "native-chat" | "messages";
@@ -15,7 +14,6 @@ export interface ThinkingRequest {
 
 /** The ancestor's prefill: an answer that has already finished thinking. */
 const prefill = JSON.stringify({ role: "assistant", content: "<think>\n\n</think>\n\n" });
-const openBrace = 0x7b;
 
 /** Edits of `body` so that the model thinks as the policy says; none when it does already. `on` only takes back a client's "off". */
 export function thinkingEdits(body: JsonBody, request: ThinkingRequest): Edit[] {
@@ -41,33 +39,27 @@ export function thinkingEdits(body: JsonBody, request: ThinkingRequest): Edit[] 
 function flatSwitch(body: JsonBody, key: string, offValue: string, off: boolean): Edit[] {
   const isOff = body.text(key) === offValue;
   if (isOff === off) return [];
-  return changeMembers(body.object, new Map([[key, off ? JSON.stringify(offValue) : undefined]]));
+  return changeMembers(body.object, body.members, new Map([[key, off ? JSON.stringify(offValue) : undefined]]));
 }
 
 /** The other members of the object stay as they are: Codex asks for a summary in the same place. */
 function nestedSwitch(body: JsonBody, key: string, inner: string, offValue: string, off: boolean): Edit[] {
-  const span = body.span(key);
-  if (span === undefined || body.bytes[span.start] !== openBrace) {
+  const value = body.find(key);
+  if (value?.members === undefined) {
     if (!off) return [];
-    return changeMembers(body.object, new Map([[key, JSON.stringify({ [inner]: offValue })]]));
+    return changeMembers(body.object, body.members, new Map([[key, JSON.stringify({ [inner]: offValue })]]));
   }
-  const object = scanObject(body.bytes, span.start);
-  const value = object.members.findLast((member) => member.key === inner)?.value;
-  const isOff = value !== undefined && body.parse(value) === offValue;
+  const switched = findMember(value.members, inner);
+  const isOff = switched !== undefined && body.parse(switched) === offValue;
   if (isOff === off) return [];
   // Half an object says less than none: a switch that is taken back takes its object along.
-  if (!off && object.members.length === 1) return changeMembers(body.object, new Map([[key, undefined]]));
-  return changeMembers(object, new Map([[inner, off ? JSON.stringify(offValue) : undefined]]));
+  if (!off && value.members.length === 1) return changeMembers(body.object, body.members, new Map([[key, undefined]]));
+  return changeMembers(value, value.members, new Map([[inner, off ? JSON.stringify(offValue) : undefined]]));
 }
 
 /** Behind the last message, unless that is the assistant's: two in a row are refused, and a client's own prefill is not ours to touch. */
 function prefillEdits(body: JsonBody): Edit[] {
-  const span = body.span("messages");
-  if (span === undefined || body.bytes[span.start] !== 0x5b) return [];
-  const { elements } = scanArray(body.bytes, span.start);
-  const last = elements.at(-1);
-  if (last === undefined) return [];
-  const message = body.parse(last) as { role?: unknown } | null;
-  if (message?.role === "assistant") return [];
+  const last = body.find("messages")?.elements?.at(-1);
+  if (last === undefined || last.role === "assistant") return [];
   return [{ start: last.end, end: last.end, text: `,${prefill}` }];
 }

@@ -1,12 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { rewriteForLmStudio } from "../../../../proxy/codex/rewrite.ts";
 import { JsonBody } from "../../../../proxy/splice/body.ts";
-import { applyEdits } from "../../../../proxy/splice/edit.ts";
 
 const rewrite = (text: string) => {
-  const body = new JsonBody(Buffer.from(text));
+  const body = JsonBody.of(Buffer.from(text));
   const { edits, notes, applied } = rewriteForLmStudio(body);
-  return { text: Buffer.concat(applyEdits(body.bytes, edits)).toString(), dropped: notes.droppedTools, applied };
+  return { text: Buffer.concat(body.chunks.edited(edits)).toString(), dropped: notes.droppedTools, applied };
 };
 const developer = (text: string) => ({ type: "message", role: "developer", content: [{ type: "input_text", text }] });
 const user = { type: "message", role: "user", content: [{ type: "input_text", text: "hello" }] };

@@ -1,12 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { applyEdits, changeMembers } from "../../../../proxy/splice/edit.ts";
-import { scanDocument } from "../../../../proxy/splice/scan.ts";
+import { JsonBody } from "../../../../proxy/splice/body.ts";
+import { Chunks } from "../../../../proxy/splice/chunks.ts";
+import { changeMembers } from "../../../../proxy/splice/edit.ts";
 import { objectText, valueText } from "../json-text.ts";
 
 const changed = (text: string, changes: ReadonlyMap<string, string | undefined>) => {
   const bytes = Buffer.from(text);
-  const chunks = applyEdits(bytes, changeMembers(scanDocument(bytes), changes));
+  const body = JsonBody.of(bytes);
+  const chunks = body.chunks.edited(changeMembers(body.object, body.members, changes));
   return { text: Buffer.concat(chunks).toString(), chunks, bytes };
 };
 
@@ -36,7 +38,7 @@ describe("changing members", () => {
         const { chunks, bytes } = changed(text, new Map([["a", value]]));
         const kept = chunks.filter((chunk) => chunk.buffer === bytes.buffer && chunk.byteOffset >= bytes.byteOffset);
         const views = kept.filter((chunk) => chunk.byteOffset + chunk.length <= bytes.byteOffset + bytes.length);
-        const member = scanDocument(bytes).members.findLast(({ key }) => key === "a");
+        const member = JsonBody.of(bytes).members.findLast(({ key }) => key === "a");
         const untouched = bytes.length - (member === undefined ? 0 : member.value.end - member.value.start);
         expect(views.reduce((sum, chunk) => sum + chunk.length, 0)).toBeGreaterThanOrEqual(untouched);
       }),
@@ -47,11 +49,37 @@ describe("changing members", () => {
     expect(changed('{"a":1,"b":2,"a":3}', new Map([["a", undefined]])).text).toBe('{"b":2}');
   });
 
+  it("cuts and inserts at the same places, however the bytes came in chunks", () => {
+    const edit = fc.tuple(fc.nat(40), fc.nat(6), fc.constantFrom("", "+", "long text"));
+    fc.assert(
+      fc.property(fc.array(fc.string(), { maxLength: 8 }), fc.array(edit, { maxLength: 5 }), (parts, wanted) => {
+        const chunks = new Chunks();
+        for (const part of parts) chunks.push(Buffer.from(part));
+        const whole = Buffer.from(parts.join(""));
+        const edits: { start: number; end: number; text: string }[] = [];
+        for (const [skip, length, text] of wanted) {
+          const start = (edits.at(-1)?.end ?? 0) + skip;
+          if (start + length <= whole.length) edits.push({ start, end: start + length, text });
+        }
+        let expected = Buffer.alloc(0);
+        let at = 0;
+        for (const { start, end, text } of edits) {
+          expected = Buffer.concat([expected, whole.subarray(at, start), Buffer.from(text)]);
+          at = end;
+        }
+        expected = Buffer.concat([expected, whole.subarray(at)]);
+        expect(Buffer.concat(chunks.edited(edits))).toEqual(expected);
+      }),
+    );
+  });
+
   it("refuses edits that overlap", () => {
     const edits = [
       { start: 0, end: 4, text: "" },
       { start: 2, end: 6, text: "" },
     ];
-    expect(() => applyEdits(Buffer.from("0123456789"), edits)).toThrow(RangeError);
+    const chunks = new Chunks();
+    chunks.push(Buffer.from("0123456789"));
+    expect(() => chunks.edited(edits)).toThrow(RangeError);
   });
 });

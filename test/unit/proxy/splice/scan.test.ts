@@ -1,29 +1,62 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { JsonBody } from "../../../../proxy/splice/body.ts";
-import { ScanFault, scanArray, scanDocument } from "../../../../proxy/splice/scan.ts";
+import { ScanFault } from "../../../../proxy/splice/scan.ts";
 import { objectText, valueText } from "../json-text.ts";
 
 describe("scanning an object", () => {
   it("finds the members that JSON.parse finds, with the last of several winning", () => {
     fc.assert(
       fc.property(objectText({ model: valueText }), (text) => {
-        const body = new JsonBody(Buffer.from(text));
+        const body = JsonBody.of(Buffer.from(text));
         const expected = JSON.parse(text) as Record<string, unknown>;
-        const keys = new Set(body.object.members.map((member) => member.key));
+        const keys = new Set(body.members.map((member) => member.key));
         expect(keys).toEqual(new Set(Object.keys(expected)));
         for (const key of keys) expect(body.value(key)).toEqual(expected[key]);
       }),
     );
   });
 
-  it("finds the elements of an array where they lie", () => {
+  it("finds the elements of a list where they lie, with their type and role", () => {
+    const element = fc.oneof(
+      valueText,
+      objectText({
+        type: fc.constantFrom('"message"', "7"),
+        role: fc.constantFrom('"us\\u0065r"', "null", '"system"'),
+      }),
+    );
     fc.assert(
-      fc.property(fc.array(valueText, { maxLength: 6 }), (items) => {
-        const text = `[ ${items.join(" ,\n")} ]`;
-        const bytes = Buffer.from(text);
-        const found = scanArray(bytes).elements.map((span) => bytes.toString("utf8", span.start, span.end));
-        expect(found).toEqual(items);
+      fc.property(fc.array(element, { maxLength: 6 }), (items) => {
+        const body = JsonBody.of(Buffer.from(`{"input":[ ${items.join(" ,\n")} ]}`));
+        const found = body.find("input")?.elements ?? [];
+        expect(found.map((span) => body.source(span))).toEqual(items.map((item) => item.trim()));
+        found.forEach((span, index) => {
+          const parsed = JSON.parse(items[index] as string) as { type?: unknown; role?: unknown } | null;
+          const own = typeof parsed === "object" && !Array.isArray(parsed) ? parsed : null;
+          for (const key of ["type", "role"] as const) {
+            expect(span[key]).toBe(typeof own?.[key] === "string" ? own[key] : undefined);
+          }
+        });
+      }),
+    );
+  });
+
+  it("finds the same wherever the network cut the body", () => {
+    const text = objectText({
+      model: valueText,
+      reasoning: objectText({ effort: fc.constantFrom('"none"', '"\\u006eone"') }),
+      messages: fc.array(objectText({ role: fc.constantFrom('"user"') }), { maxLength: 3 }).map((list) => `[${list}]`),
+    });
+    fc.assert(
+      fc.property(text, fc.array(fc.nat(), { maxLength: 10 }), fc.boolean(), (whole, cuts, mark) => {
+        const bytes = Buffer.from((mark ? "\ufeff" : "") + whole);
+        const expected = JsonBody.of(bytes);
+        const body = new JsonBody();
+        const places = [0, ...cuts.map((cut) => cut % bytes.length).sort((a, b) => a - b), bytes.length];
+        for (let i = 1; i < places.length; i++) body.push(bytes.subarray(places[i - 1], places[i]));
+        body.end();
+        expect(body.members).toEqual(expected.members);
+        expect(body.byteOrderMark).toBe(mark);
       }),
     );
   });
@@ -41,9 +74,9 @@ describe("scanning an object", () => {
           return;
         }
         if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
-          expect(() => scanDocument(Buffer.from(text))).toThrow(ScanFault);
+          expect(() => JsonBody.of(Buffer.from(text))).toThrow(ScanFault);
         } else {
-          expect(() => scanDocument(Buffer.from(text))).not.toThrow();
+          expect(() => JsonBody.of(Buffer.from(text))).not.toThrow();
         }
       }),
     );
@@ -61,17 +94,17 @@ describe("scanning an object", () => {
     ["a number with a leading zero", '{"a":01}', "a JSON value"],
     ["a misspelt literal", '{"a":True}', "a JSON value"],
   ])("says what it expected instead of %s", (_name, text, expected) => {
-    expect(() => scanDocument(Buffer.from(text))).toThrow(expected);
+    expect(() => JsonBody.of(Buffer.from(text))).toThrow(expected);
   });
 
   it("costs no stack, however deep the nesting", () => {
     const depth = 200_000;
     const text = `{"a":${"[".repeat(depth)}${"]".repeat(depth)},"model":"m"}`;
-    expect(new JsonBody(Buffer.from(text)).text("model")).toBe("m");
+    expect(JsonBody.of(Buffer.from(text)).text("model")).toBe("m");
   });
 
   it("reads behind a byte order mark", () => {
-    const body = new JsonBody(Buffer.from('\ufeff{"model":"m"}'));
+    const body = JsonBody.of(Buffer.from('\ufeff{"model":"m"}'));
     expect(body.byteOrderMark).toBe(true);
     expect(body.text("model")).toBe("m");
   });

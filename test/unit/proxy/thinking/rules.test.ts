@@ -1,16 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { JsonBody } from "../../../../proxy/splice/body.ts";
-import { applyEdits } from "../../../../proxy/splice/edit.ts";
 import { type Strategy, strategyFor, thinkingFor } from "../../../../proxy/thinking/policy.ts";
 import { type SwitchedEndpoint, type ThinkingRequest, thinkingEdits } from "../../../../proxy/thinking/rules.ts";
 import { objectText } from "../json-text.ts";
 
 const effort: Strategy = { effort: true, prefill: false };
 const rewrite = (text: string, endpoint: SwitchedEndpoint, change: Partial<ThinkingRequest> = {}) => {
-  const body = new JsonBody(Buffer.from(text));
+  const body = JsonBody.of(Buffer.from(text));
   const request = { endpoint, thinking: "off" as const, strategy: effort, options: ["off", "on"], ...change };
-  return Buffer.concat(applyEdits(body.bytes, thinkingEdits(body, request))).toString();
+  return Buffer.concat(body.chunks.edited(thinkingEdits(body, request))).toString();
 };
 
 /** What LM Studio must find for each endpoint when thinking is off. */
