@@ -5,12 +5,19 @@ export type FaultCode =
   | "invalid_request"
   | "unsupported_encoding"
   | "request_too_large"
+  | "request_too_slow"
+  | "headers_too_large"
+  | "malformed_request"
+  | "method_not_allowed"
   | "missing_api_key"
   | "invalid_api_key"
   | "model_not_allowed"
   | "management_closed"
+  | "admin_only"
   | "unknown_path"
   | "websocket_not_supported"
+  | "queue_full"
+  | "queue_timeout"
   | "upstream_down"
   | "upstream_failed"
   | "upstream_error"
@@ -22,18 +29,21 @@ export class Fault extends Error {
   readonly code: FaultCode;
   /** Seconds after which a retry makes sense; absent when it does not. */
   readonly retryAfter: number | undefined;
+  /** More fields of the answer, as a flat list of names and values. */
+  readonly headers: readonly string[];
 
   /** `message` says what was found, what was expected and what to do next. */
   constructor(
     status: number,
     code: FaultCode,
     message: string,
-    options: { retryAfter?: number; cause?: unknown } = {},
+    options: { retryAfter?: number; cause?: unknown; headers?: readonly string[] } = {},
   ) {
     super(message, { cause: options.cause });
     this.status = status;
     this.code = code;
     this.retryAfter = options.retryAfter;
+    this.headers = options.headers ?? [];
   }
 }
 
@@ -66,6 +76,17 @@ export function errorInSuccess(message: string): Fault {
     return new Fault(404, "unknown_path", `LM Studio does not have this endpoint: ${message}`);
   }
   return new Fault(502, "upstream_error", `LM Studio reported an error: ${message}`);
+}
+
+/** A heartbeat had opened a stream before LM Studio refused: its status can no longer be the answer's. */
+export function refusalAfterHead(status: number, message: string | undefined): Fault {
+  if (status >= 200 && status < 300) {
+    return message === undefined
+      ? new Fault(502, "upstream_error", "LM Studio answered with a whole document where a stream was asked for.")
+      : errorInSuccess(message);
+  }
+  const words = `LM Studio refused the request with status ${status}: ${message ?? "it gave no reason"}`;
+  return new Fault(status, status < 500 ? "invalid_request" : "upstream_error", words);
 }
 
 function errorCode(error: unknown): string {
