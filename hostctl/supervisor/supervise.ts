@@ -16,6 +16,7 @@ import { act } from "./act.ts";
 import { type Channel, openChannel } from "./channel.ts";
 import { type Desired, decide, type Memory, type World } from "./decide.ts";
 import { readDesired } from "./desired.ts";
+import { tellGpus } from "./gpu.ts";
 import { incidentsBetween } from "./incident.ts";
 import { Notebook } from "./notebook.ts";
 import { judgeLmstudio, judgeModel, type SupervisorStatus, surplusOf } from "./status.ts";
@@ -34,6 +35,7 @@ export async function supervise(host: Host): Promise<void> {
   const supervisor = new Supervisor(host, await Notebook.open(host), stop.signal);
   const channel = await openChannel(host, () => ({ poked: supervisor.poke() }));
   supervisor.channel = channel;
+  void tellGpus(host, stop.signal);
   if (process.env.NOTIFY_SOCKET) await run(host, "systemd-notify", ["--ready"], { timeoutMs: 5000 });
   await supervisor.loop();
   await supervisor.shutDown();
