@@ -1,167 +1,386 @@
-/** One request from its head to its end: who may, where to, what is changed on the way, and one line in the log. */
+/** One request from its head to its end: who may, where to, what is changed on the way, a slot, the exchange, and what is remembered of it. */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Dispatcher } from "undici";
 import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
-import { rewriteForLmStudio } from "./codex/rewrite.ts";
-import { answerFault, answerJson } from "./errors/answer.ts";
+import { type Caller, localAdmin, modelFault } from "./access/caller.ts";
+import { allowOrigin, answerPreflight, isPreflight } from "./access/cors.ts";
+import type { Gatekeeper } from "./access/gatekeeper.ts";
+import { keyHeaders } from "./access/presented-key.ts";
+import type { Admission } from "./admission/admission.ts";
+import { lowPriority, threadOf } from "./admission/title-request.ts";
+import type { AnswerForm } from "./answer/leak.ts";
+import { LeakFilter, withoutLeaks } from "./answer/leak.ts";
+import { AnswerMeter } from "./answer/meter.ts";
+import { answerFault } from "./errors/answer.ts";
 import { Fault } from "./errors/fault.ts";
-import { type Caller, gatekeeper, keyHeaders, localAdmin, modelFault } from "./keys.ts";
-import { ClientGone, collectBody, hasBody } from "./relay/body.ts";
-import { type Outcome, relay } from "./relay/exchange.ts";
+import type { OwnPaths } from "./own-paths.ts";
+import { planRequest } from "./plan.ts";
+import { ClientGone, hasBody, readBody } from "./relay/body.ts";
+import { Downstream } from "./relay/downstream.ts";
+import { type AnswerWork, type Outcome, relay, type UpstreamRequest } from "./relay/exchange.ts";
 import { requestHeaders } from "./relay/headers.ts";
 import { dialectOf, type Route, routeOf } from "./routes.ts";
+import type { RequestRecord } from "./seeing/record.ts";
 import { JsonBody } from "./splice/body.ts";
-import { applyEdits, type Edit } from "./splice/edit.ts";
 import { ScanFault } from "./splice/scan.ts";
-import { strategyFor, thinkingFor } from "./thinking/policy.ts";
-import { thinkingEdits } from "./thinking/rules.ts";
-import { Catalog } from "./upstream/catalog.ts";
-import { readiness } from "./upstream/readiness.ts";
+import { StrategyMemory } from "./thinking/memory.ts";
+import type { Strategy } from "./thinking/policy.ts";
+import { thinkingHeader, type Wish, wishOf } from "./thinking/wish.ts";
+import type { Catalog } from "./upstream/catalog.ts";
+import { listedModels } from "./upstream/model-list.ts";
+
+/** Who looks on. */
+export interface Observer {
+  finished(record: RequestRecord, request: IncomingMessage, body: JsonBody | undefined): void;
+  gap(model: string | undefined, ms: number): void;
+  heartbeat(): void;
+  retry(): void;
+}
 
 export interface GatewayParts {
-  readonly config: ProxyConfig;
+  readonly settings: { readonly current: ProxyConfig };
   readonly upstream: Dispatcher;
+  /** `http://host:port` of LM Studio. */
+  readonly origin: string;
   readonly log: Logger;
+  readonly gatekeeper: Gatekeeper;
+  readonly admission: Admission;
+  readonly catalog: Catalog;
+  readonly observer: Observer;
+  readonly ownPaths: OwnPaths;
   readonly isDraining: () => boolean;
   /** Whether a request came in by the admin socket, whose file permissions stand for a key. */
   readonly isAdmin: (request: IncomingMessage) => boolean;
 }
 
-interface Prepared {
-  readonly body: Iterable<Buffer> | AsyncIterable<Buffer> | null;
-  /** Length of a body that was collected; undefined when it streams with the client's own framing. */
-  readonly length?: number;
-  readonly model?: string | undefined;
-  readonly rewritten: readonly string[];
-  readonly droppedTools: readonly string[];
-}
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-const nothing: Prepared = { body: null, rewritten: [], droppedTools: [] };
-const contentLength: ReadonlySet<string> = new Set(["content-length"]);
+/** Never passed on: framing is made anew, the switch is ours, and a compressed answer could not be read. */
+const ownHeaders: ReadonlySet<string> = new Set(["content-length", thinkingHeader, "accept-encoding"]);
+const ownHeadersAndKeys: ReadonlySet<string> = new Set([...ownHeaders, ...keyHeaders]);
+const noHeaders: ReadonlySet<string> = new Set();
 /** Longest value of a header that lists names. */
 const headerLength = 1_000;
+/** Up to here copying is cheaper than another write. */
+const joinedBytes = 131_072;
 
-export function createGateway(parts: GatewayParts): (request: IncomingMessage, response: ServerResponse) => void {
-  const { config, upstream, log } = parts;
-  const origin = new URL(config.upstream).origin;
-  const catalog = new Catalog(upstream);
-  const admit = gatekeeper(config.keys);
-  const leftOut = config.keys.length > 0 ? keyHeaders : new Set<string>();
-
+export function createGateway(parts: GatewayParts): Handler {
+  const memory = new StrategyMemory();
   return (request, response) => {
-    const started = performance.now();
-    const requestId = randomUUID();
-    const target = targetOf(request);
-    const path = target.split("?", 1)[0] as string;
     if (parts.isDraining()) response.shouldKeepAlive = false;
-    const entry: Record<string, unknown> = { requestId, method: request.method, path };
-    void serve()
-      .catch((error: unknown): Outcome => {
-        if (error instanceof ClientGone) return { kind: "client-gone" };
-        const fault = error instanceof Fault ? error : internalFault(error, requestId);
-        if (fault.code === "internal_error") log.error({ requestId, err: error }, "a request failed inside the proxy");
-        if (response.headersSent) response.destroy();
-        else answerFault(request, response, fault, dialectOf(path));
-        return { kind: "failed", fault };
-      })
-      .then((outcome) => {
-        entry.outcome = outcome.kind;
-        entry.status = response.headersSent ? response.statusCode : undefined;
-        entry.ms = Math.round(performance.now() - started);
-        if (outcome.kind === "failed")
-          log.warn({ ...entry, code: outcome.fault.code, reason: outcome.fault.message }, "request");
-        else log[isProbe(path) ? "debug" : "info"](entry, "request");
-      });
-
-    async function serve(): Promise<Outcome> {
-      if (isProbe(path)) return await answerProbe();
-      const route = routeOf(request.method ?? "GET", path);
-      if (request.headers.upgrade?.toLowerCase().includes("websocket")) throw websocketFault(path);
-      const caller = parts.isAdmin(request) ? localAdmin : admit(request.headers);
-      if (caller instanceof Fault) throw caller;
-      entry.key = caller.id;
-      if (route instanceof Fault) throw route;
-      const prepared = await prepare(route, caller);
-      entry.model = prepared.model;
-      if (prepared.rewritten.length > 0) entry.rewritten = prepared.rewritten;
-      const without = prepared.length === undefined ? leftOut : new Set([...leftOut, ...contentLength]);
-      const headers = requestHeaders(request.rawHeaders, without);
-      if (prepared.length !== undefined) headers.push("content-length", String(prepared.length));
-      const extraHeaders = ["x-lmstack-request-id", requestId];
-      if (prepared.droppedTools.length > 0)
-        extraHeaders.push("x-lmstack-dropped-tools", headerList(prepared.droppedTools));
-      const up = { method: request.method ?? "GET", path: target, headers, body: prepared.body };
-      return await relay(upstream, origin, up, { request, response, dialect: route.dialect, requestId, extraHeaders });
-    }
-
-    async function answerProbe(): Promise<Outcome> {
-      const draining = parts.isDraining();
-      const state =
-        path === "/healthz"
-          ? { status: draining ? "draining" : "ok" }
-          : await readiness(config, () => catalog.loaded(), draining);
-      answerJson(request, response, "ready" in state && !state.ready ? 503 : 200, JSON.stringify(state));
-      return { kind: "complete" };
-    }
-
-    async function prepare(route: Route, caller: Caller): Promise<Prepared> {
-      const rewrites = route.endpoint !== undefined && request.method === "POST";
-      if (!rewrites && (caller.unrestricted || request.method !== "POST")) {
-        // A body that is left unread on purpose must not close the client's connection.
-        return hasBody(request) ? { ...nothing, body: request.iterator({ destroyOnReturn: false }) } : nothing;
-      }
-      const encoding = request.headers["content-encoding"];
-      if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
-        throw new Fault(
-          415,
-          "unsupported_encoding",
-          `The body is encoded as "${encoding}", which the proxy does not read. Send it without content-encoding.`,
-        );
-      }
-      const bytes = await collectBody(request, config.limits.bodyBytes);
-      const body = new JsonBody(bytes);
-      const model = body.text("model");
-      if (!caller.unrestricted) {
-        const fault = modelFault(caller, model ?? "");
-        if (fault !== undefined) throw fault;
-      }
-      return { ...(await rewrite(route, body, model)), model };
-    }
-
-    async function rewrite(route: Route, body: JsonBody, model: string | undefined): Promise<Prepared> {
-      const edits: Edit[] = body.byteOrderMark ? [{ start: 0, end: 3, text: "" }] : [];
-      const rewritten: string[] = [];
-      let droppedTools: readonly string[] = [];
-      if (route.endpoint !== undefined) {
-        const thinking = thinkingFor(config.models, model);
-        const asks =
-          thinking === "off" &&
-          (route.endpoint === "native-chat" || (route.endpoint === "chat" && config.noThink === "auto"));
-        const options = asks ? await catalog.reasoning(model) : undefined;
-        const strategy = strategyFor(config.noThink, options);
-        const found = thinkingEdits(body, { endpoint: route.endpoint, thinking, strategy, options });
-        if (found.length > 0) rewritten.push(`thinking-${thinking}`);
-        edits.push(...found);
-      }
-      if (route.endpoint === "responses" && config.codexTools === "translate") {
-        const codex = rewriteForLmStudio(body);
-        edits.push(...codex.edits);
-        rewritten.push(...codex.applied);
-        droppedTools = codex.notes.droppedTools;
-      }
-      if (response.destroyed) throw new ClientGone("the client went away before its request was passed on");
-      const chunks = edits.length === 0 ? [body.bytes] : applyEdits(body.bytes, edits);
-      const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-      return { body: chunks, length, rewritten, droppedTools };
-    }
+    const served = new ServedRequest(parts, memory, request, response);
+    void served.run();
   };
 }
 
-/** Asked every few seconds by machines, without a key. */
-function isProbe(path: string): boolean {
-  return path === "/healthz" || path === "/readyz";
+class ServedRequest {
+  readonly #parts: GatewayParts;
+  readonly #memory: StrategyMemory;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #config: ProxyConfig;
+  readonly #started = performance.now();
+  readonly #id = randomUUID();
+  readonly #target: string;
+  readonly #path: string;
+  #label = "other";
+  #caller: Caller | undefined;
+  #wish: Wish | undefined;
+  #body: JsonBody | undefined;
+  #strategy: Strategy | undefined;
+  #stream = false;
+  #queueMs: number | undefined;
+  #down: Downstream | undefined;
+  #rewritten: readonly string[] = [];
+  #filter: LeakFilter | undefined;
+  /** Thoughts that were cut out of a whole answer. */
+  #leaks = 0;
+
+  constructor(parts: GatewayParts, memory: StrategyMemory, request: IncomingMessage, response: ServerResponse) {
+    this.#parts = parts;
+    this.#memory = memory;
+    this.#request = request;
+    this.#response = response;
+    // One configuration for the whole of a request, however often it is reloaded meanwhile.
+    this.#config = parts.settings.current;
+    this.#target = targetOf(request);
+    this.#path = this.#target.split("?", 1)[0] as string;
+  }
+
+  async run(): Promise<void> {
+    let outcome: Outcome;
+    try {
+      outcome = await this.#serve();
+    } catch (error) {
+      outcome = this.#failed(error);
+    }
+    this.#parts.observer.finished(this.#record(outcome), this.#request, this.#body);
+  }
+
+  async #serve(): Promise<Outcome> {
+    const { isAdmin, ownPaths } = this.#parts;
+    const request = this.#request;
+    const admin = isAdmin(request);
+    if (this.#config.cors.length > 0) {
+      if (isPreflight(request)) return answerPreflight(request, this.#response, this.#config.cors);
+      allowOrigin(request, this.#response, this.#config.cors);
+    }
+    const own = ownPaths.find(this.#path);
+    if (own !== undefined) {
+      this.#label = own.label;
+      return await own.answer(request, this.#response, { admin, admit: () => this.#admit(own.basic) });
+    }
+    const route = routeOf(request.method ?? "GET", this.#path);
+    if (!(route instanceof Fault)) this.#label = route.label;
+    // Who may comes before what there is: a stranger learns of no path.
+    const caller = admin ? localAdmin : await this.#admit(false);
+    if (request.headers.upgrade?.toLowerCase().includes("websocket")) throw websocketFault(this.#path);
+    if (route instanceof Fault) throw route;
+    return route.form === undefined ? await this.#pass(route, caller) : await this.#work(route, caller);
+  }
+
+  async #admit(basic: boolean): Promise<Caller> {
+    const { headers, socket } = this.#request;
+    const verdict = this.#parts.gatekeeper.admit(headers, socket.remoteAddress ?? "", { basic });
+    if ("caller" in verdict) {
+      this.#caller = verdict.caller;
+      return verdict.caller;
+    }
+    if (verdict.delayMs > 0) await setTimeout(verdict.delayMs, undefined, { ref: false });
+    throw verdict.fault;
+  }
+
+  /** Reading requests: nothing is rewritten, no slot is taken. */
+  async #pass(route: Route, caller: Caller): Promise<Outcome> {
+    const request = this.#request;
+    const listing = route.label === "/v1/models" && request.method === "GET";
+    this.#continue();
+    const left = this.#leftOut(listing ? undefined : noHeaders);
+    const up: UpstreamRequest = {
+      method: request.method ?? "GET",
+      path: this.#target,
+      headers: requestHeaders(request.rawHeaders, left),
+      // A body that is left unread on purpose must not close the client's connection.
+      body: hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null,
+    };
+    const work = this.#answerWork();
+    const transform = listing ? (body: Buffer) => listedModels(body, this.#config.models, caller.mayUse) : undefined;
+    return await this.#relay(route, up, [], { ...work, transform });
+  }
+
+  async #work(route: Route, caller: Caller): Promise<Outcome> {
+    const { upstream, chunks, rewritten, droppedTools } = await this.#prepare(route, caller);
+    const slot = await this.#slot(caller);
+    try {
+      const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+      const headers = requestHeaders(this.#request.rawHeaders, this.#leftOut());
+      headers.push("content-length", String(length));
+      const up = { method: upstream, path: this.#target, headers, body: oneBuffer(chunks, length) };
+      const extra: string[] = [];
+      if (rewritten.length > 0) extra.push("x-lmstack-rewritten", headerList(rewritten));
+      if (droppedTools.length > 0) extra.push("x-lmstack-dropped-tools", headerList(droppedTools));
+      if (slot.waitedMs >= 1) extra.push("x-lmstack-queued-ms", String(Math.round(slot.waitedMs)));
+      return await this.#relay(route, up, extra, this.#modelWork(route));
+    } finally {
+      slot.release();
+    }
+  }
+
+  async #prepare(route: Route, caller: Caller) {
+    const request = this.#request;
+    const encoding = request.headers["content-encoding"];
+    if (encoding !== undefined && encoding.toLowerCase() !== "identity") throw encodingFault(encoding);
+    const body = await this.#readBody(route, caller);
+    const method = request.method ?? "POST";
+    const wish = wishOf(this.#config.models, body.whole ? body.json.text("model") : undefined, switchOf(request));
+    this.#wish = wish;
+    if (!caller.unrestricted) {
+      const fault = modelFault(caller, wish.model ?? "");
+      if (fault !== undefined) throw fault;
+    }
+    const stream = body.json.find("stream");
+    this.#stream = stream !== undefined && body.json.source(stream) === "true";
+    const { endpoint } = route;
+    if (endpoint === undefined || !body.whole) {
+      return { upstream: method, chunks: body.json.chunks.list, rewritten: [], droppedTools: [] };
+    }
+    const { codexTools, noThink } = this.#config;
+    const found =
+      wish.thinking === "off" && endpoint !== "responses" ? this.#parts.catalog.find(wish.model) : undefined;
+    const options = (found instanceof Promise ? await found : found)?.reasoning;
+    const strategy = this.#memory.strategy(noThink, wish.model, options);
+    this.#strategy = strategy;
+    const plan = planRequest(body.json, { endpoint, wish, strategy, options, codexTools });
+    this.#rewritten = plan.rewritten;
+    return { upstream: method, ...plan };
+  }
+
+  /** `whole` is false for a body that is not one JSON object, where the endpoint and the key let such a body pass. */
+  async #readBody(route: Route, caller: Caller): Promise<{ json: JsonBody; whole: boolean }> {
+    const json = new JsonBody();
+    let fault: unknown;
+    const mayPass = route.endpoint === undefined && caller.unrestricted;
+    this.#continue();
+    await readBody(this.#request, this.#config.limits, (chunk) => {
+      try {
+        if (fault === undefined) json.push(chunk);
+        else json.chunks.push(chunk);
+      } catch (error) {
+        if (!mayPass) throw error;
+        fault = error;
+      }
+    });
+    try {
+      if (fault === undefined) json.end();
+    } catch (error) {
+      if (!mayPass) throw error;
+      fault = error;
+    }
+    this.#body = json;
+    return { json, whole: fault === undefined };
+  }
+
+  /** Only now: a client that asked first has not sent a body that nobody wants. */
+  #continue(): void {
+    if (this.#request.headers.expect !== undefined) this.#response.writeContinue();
+  }
+
+  async #slot(caller: Caller) {
+    const { headers } = this.#request;
+    const response = this.#response;
+    if (response.destroyed) throw new ClientGone("the client went away before its request was passed on");
+    const place = this.#parts.admission.enter({
+      model: this.#wish?.model ?? "*",
+      key: caller.id,
+      low: lowPriority(headers),
+      thread: threadOf(headers),
+    });
+    if ("release" in place) {
+      this.#queueMs = 0;
+      return place;
+    }
+    const leave = () => place.leave();
+    response.once("close", leave);
+    try {
+      const slot = await place.slot;
+      this.#queueMs = slot.waitedMs;
+      return slot;
+    } finally {
+      response.off("close", leave);
+    }
+  }
+
+  #relay(route: Route, up: UpstreamRequest, extra: readonly string[], work: AnswerWork): Promise<Outcome> {
+    const { observer, upstream, origin } = this.#parts;
+    if (this.#response.destroyed) throw new ClientGone("the client went away before its request was passed on");
+    this.#down = new Downstream({
+      request: this.#request,
+      response: this.#response,
+      dialect: route.dialect,
+      requestId: this.#id,
+      model: this.#wish?.model ?? "",
+      extraHeaders: ["x-lmstack-request-id", this.#id, ...extra],
+      heartbeatForm: this.#stream ? formOf(route) : undefined,
+      heartbeatMs: this.#config.heartbeatSeconds * 1_000,
+      onHeartbeat: () => observer.heartbeat(),
+    });
+    return relay(upstream, origin, up, this.#down, work);
+  }
+
+  #answerWork(): AnswerWork {
+    return { onRetry: () => this.#parts.observer.retry() };
+  }
+
+  #modelWork(route: Route): AnswerWork {
+    const form = formOf(route);
+    const work = this.#answerWork();
+    if (form === undefined) return work;
+    const model = this.#wish?.model;
+    const meter = (stream: boolean) => new AnswerMeter(form, stream);
+    const onGap = (ms: number) => this.#parts.observer.gap(model, ms);
+    if (this.#wish?.thinking !== "off" || form === "completions") return { ...work, meter, onGap };
+    const filter = new LeakFilter(form);
+    this.#filter = filter;
+    const transform = (body: Buffer) => {
+      const clean = withoutLeaks(form, body);
+      this.#leaks += clean.leaks;
+      return clean.body;
+    };
+    return { ...work, meter, onGap, filter, transform };
+  }
+
+  #leftOut(own: ReadonlySet<string> = ownHeaders): ReadonlySet<string> {
+    const keys = asksForKeys(this.#config);
+    if (own === ownHeaders) return keys ? ownHeadersAndKeys : ownHeaders;
+    return keys ? keyHeaders : own;
+  }
+
+  #failed(error: unknown): Outcome {
+    if (error instanceof ClientGone) return { kind: "client-gone", stream: this.#stream, retried: false };
+    const fault = error instanceof Fault ? error : internalFault(error, this.#id);
+    if (fault.code === "internal_error")
+      this.#parts.log.error({ requestId: this.#id, err: error }, "a request failed inside the proxy");
+    const response = this.#response;
+    if (response.headersSent) response.destroy();
+    else answerFault(this.#request, response, fault, dialectOf(this.#path), ["x-lmstack-request-id", this.#id]);
+    return { kind: "failed", fault, stream: this.#stream, retried: false };
+  }
+
+  #record({ kind, fault, firstTokenAt, meter, stream, retried }: Outcome): RequestRecord {
+    const now = performance.now();
+    const tokens = meter?.usage();
+    const model = this.#wish?.model;
+    if (tokens !== undefined && tokens.reasoning > 0 && model !== undefined && this.#wish?.thinking === "off") {
+      if (this.#strategy !== undefined && this.#label.endsWith("/chat/completions"))
+        this.#memory.thought(model, this.#strategy);
+    }
+    const durationMs = now - this.#started;
+    return {
+      requestId: this.#id,
+      at: Date.now() - durationMs,
+      method: this.#request.method ?? "",
+      path: this.#path,
+      endpoint: this.#label,
+      ...(model === undefined ? {} : { model }),
+      ...(this.#caller === undefined ? {} : { key: this.#caller.id }),
+      status: this.#response.headersSent ? this.#response.statusCode : 0,
+      outcome: kind,
+      ...(fault === undefined ? {} : { code: fault.code, message: fault.message }),
+      stream,
+      durationMs,
+      ...(this.#queueMs === undefined ? {} : { queueMs: this.#queueMs }),
+      ...(firstTokenAt === undefined ? {} : { firstTokenMs: firstTokenAt - this.#started }),
+      ...(tokens === undefined ? {} : { tokens }),
+      requestBytes: this.#body?.chunks.length ?? 0,
+      responseBytes: this.#down?.bytes ?? 0,
+      rewritten: this.#rewritten,
+      leaks: this.#leaks + (this.#filter?.leaks ?? 0),
+      retried,
+    };
+  }
+}
+
+/** Where nobody is asked for a key, a client's own may be meant for LM Studio. */
+export function asksForKeys({ keys, keysFile }: ProxyConfig): boolean {
+  return keys.length > 0 || keysFile !== undefined;
+}
+
+function formOf({ form }: Route): AnswerForm | undefined {
+  return form === "embeddings" ? undefined : form;
+}
+
+/** One chunk goes as it is; many small ones in one piece cost undici less than one by one. */
+function oneBuffer(chunks: readonly Buffer[], length: number): Buffer | readonly Buffer[] {
+  if (chunks.length === 1) return chunks[0] as Buffer;
+  return length <= joinedBytes ? Buffer.concat(chunks, length) : chunks;
+}
+
+function switchOf(request: IncomingMessage): string | undefined {
+  const value = request.headers[thinkingHeader];
+  return Array.isArray(value) ? value[0] : value;
 }
 
 /** Path and query; a client that takes the proxy for a forward proxy sends a whole URL. */
@@ -184,9 +403,7 @@ function internalFault(error: unknown, requestId: string): Fault {
     500,
     "internal_error",
     `The proxy failed on this request; its log has the reason under ${requestId}.`,
-    {
-      cause: error,
-    },
+    { cause: error },
   );
 }
 
@@ -195,6 +412,14 @@ function websocketFault(path: string): Fault {
     426,
     "websocket_not_supported",
     `${path} is served over plain HTTP only; WebSocket is closed. Send the request as HTTP/1.1.`,
+  );
+}
+
+function encodingFault(encoding: string): Fault {
+  return new Fault(
+    415,
+    "unsupported_encoding",
+    `The body is encoded as "${encoding}", which the proxy does not read. Send it without content-encoding.`,
   );
 }
 

@@ -8,7 +8,8 @@ import { startProxy } from "./run.ts";
 export async function serve(file: string): Promise<void> {
   const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
   const config = await readConfig(file);
-  const proxy = await startProxy(config, path.dirname(file), log).catch((error: NodeJS.ErrnoException) => {
+  const live = { current: config, problem: undefined, onChange: () => {} };
+  const proxy = await startProxy(live, path.dirname(file), log).catch((error: NodeJS.ErrnoException) => {
     const { host, port } = config.listen;
     if (error.code !== "EADDRINUSE" && error.code !== "EACCES" && error.code !== "EADDRNOTAVAIL") throw error;
     throw new ConfigFault(

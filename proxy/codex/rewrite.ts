@@ -1,11 +1,10 @@
-/** Runs the passes over a body and turns what they changed into edits: only changed members are printed, unchanged list elements keep their bytes. */
+/** Runs the passes over a body and puts what they changed into the rewriting: only changed members are printed, unchanged list elements keep their bytes. */
 import type { JsonBody } from "../splice/body.ts";
-import { changeMembers, type Edit } from "../splice/edit.ts";
+import type { Rewriting } from "../splice/rewriting.ts";
 import type { Span } from "../splice/scan.ts";
 import { type CodexRequest, isKnownType, type Notes, type Pass, passes } from "./passes.ts";
 
 export interface CodexRewrite {
-  readonly edits: readonly Edit[];
   readonly notes: Notes;
   /** Names of the passes that changed something. */
   readonly applied: readonly string[];
@@ -13,10 +12,11 @@ export interface CodexRewrite {
 
 const members = ["instructions", "input", "tools", "tool_choice", "text"] as const;
 
-const untouched: CodexRewrite = { edits: [], notes: { droppedTools: [] }, applied: [] };
+const untouched: CodexRewrite = { notes: { droppedTools: [] }, applied: [] };
 
 /** Throws `SyntaxError` when one of the members is not JSON inside. */
-export function rewriteForLmStudio(body: JsonBody, list: readonly Pass[] = passes): CodexRewrite {
+export function rewriteForLmStudio(rewriting: Rewriting, list: readonly Pass[] = passes): CodexRewrite {
+  const { body } = rewriting;
   if (!mayNeed(body)) return untouched;
   const before: CodexRequest = Object.fromEntries(members.map((key) => [key, body.value(key)]));
   const notes: Notes = { droppedTools: [] };
@@ -27,11 +27,10 @@ export function rewriteForLmStudio(body: JsonBody, list: readonly Pass[] = passe
     if (next !== request) applied.push(pass.name);
     request = next;
   }
-  const changes = new Map<string, string | undefined>();
   for (const key of members) {
-    if (request[key] !== before[key]) changes.set(key, print(body, key, before[key], request[key]));
+    if (request[key] !== before[key]) rewriting.set(key, print(body, key, before[key], request[key]));
   }
-  return { edits: changeMembers(body.object, body.members, changes), notes, applied };
+  return { notes, applied };
 }
 
 /** Seen from the outline alone, so that a request with nothing to translate is not parsed. */

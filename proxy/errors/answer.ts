@@ -7,11 +7,20 @@ import type { Fault } from "./fault.ts";
 const lingerMilliseconds = 500;
 
 /** Answers with the fault alone. Only for a response whose head is not sent yet. */
-export function answerFault(request: IncomingMessage, response: ServerResponse, fault: Fault, dialect: Dialect): void {
+export function answerFault(
+  request: IncomingMessage,
+  response: ServerResponse,
+  fault: Fault,
+  dialect: Dialect,
+  extra: readonly string[] = [],
+): void {
   const headers: Record<string, string> = {};
   if (fault.retryAfter !== undefined) headers["retry-after"] = String(fault.retryAfter);
   if (fault.status === 401) headers["www-authenticate"] = 'Bearer realm="lmstack"';
   if (fault.status === 426) headers.upgrade = "HTTP/1.1";
+  for (const list of [fault.headers, extra]) {
+    for (let i = 0; i + 1 < list.length; i += 2) headers[list[i] as string] = list[i + 1] as string;
+  }
   answerJson(request, response, fault.status, faultBody(fault, dialect), headers);
 }
 

@@ -6,25 +6,48 @@ export class ClientGone extends Error {
   override readonly name = "ClientGone";
 }
 
-/** Reads a whole body of at most `limit` bytes. Throws a 413 fault before reading on, or `ClientGone`. */
-export async function collectBody(request: IncomingMessage, limit: number): Promise<Buffer> {
-  if (Number(request.headers["content-length"] ?? 0) > limit) throw tooLarge(limit);
-  return await new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+export interface BodyLimits {
+  readonly bodyBytes: number;
+  /** Seconds of silence in the middle of a body. */
+  readonly bodySeconds: number;
+}
+
+/**
+ * Hands over each chunk of a body as it comes; resolves with its end. What `take` throws ends it. Throws a 413 or 408 fault, or
+ * `ClientGone`.
+ */
+export function readBody(request: IncomingMessage, limits: BodyLimits, take: (chunk: Buffer) => void): Promise<void> {
+  if (Number(request.headers["content-length"] ?? 0) > limits.bodyBytes) return Promise.reject(tooLarge(limits));
+  return new Promise((resolve, reject) => {
     let size = 0;
     const onData = (chunk: Buffer) => {
       size += chunk.length;
-      chunks.push(chunk);
-      if (size > limit) finish(() => reject(tooLarge(limit)));
+      if (size > limits.bodyBytes) {
+        fail(tooLarge(limits));
+        return;
+      }
+      timer.refresh();
+      try {
+        take(chunk);
+      } catch (error) {
+        fail(error);
+      }
     };
-    const onEnd = () =>
-      finish(() => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)));
-    const onClose = () => finish(() => reject(new ClientGone("the connection closed before the body was complete")));
-    const finish = (settle: () => void) => {
-      request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
+    const onEnd = () => {
+      finish();
+      resolve();
+    };
+    const fail = (error: unknown) => {
+      finish();
       request.pause();
-      settle();
+      reject(error);
     };
+    const onClose = () => fail(new ClientGone("the connection closed before the body was complete"));
+    const finish = () => {
+      clearTimeout(timer);
+      request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
+    };
+    const timer = setTimeout(() => fail(tooSlow(limits)), limits.bodySeconds * 1_000);
     request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
   });
 }
@@ -39,10 +62,18 @@ export function hasUnreadBody(request: IncomingMessage): boolean {
   return hasBody(request) && !request.complete;
 }
 
-function tooLarge(limit: number): Fault {
+function tooLarge({ bodyBytes }: BodyLimits): Fault {
   return new Fault(
     413,
     "request_too_large",
-    `The request body is larger than ${limit} bytes. Send less, or raise limits.bodyBytes in the proxy's configuration.`,
+    `The request body is larger than ${bodyBytes} bytes. Send less, or raise limits.bodyBytes in the proxy's configuration.`,
+  );
+}
+
+function tooSlow({ bodySeconds }: BodyLimits): Fault {
+  return new Fault(
+    408,
+    "request_too_slow",
+    `Nothing more of the request body came for ${bodySeconds} s. Send the body without a pause, or raise limits.bodySeconds in the proxy's configuration.`,
   );
 }

@@ -1,42 +1,54 @@
 /** One request to LM Studio and its answer back to the client, unbuffered, with cancellation and backpressure both ways. */
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Dispatcher } from "undici";
-import { answerFault } from "../errors/answer.ts";
-import { type Dialect, failureEvent } from "../errors/dialect.ts";
-import { errorInSuccess, type Fault, upstreamFault } from "../errors/fault.ts";
-import { hasUnreadBody } from "./body.ts";
+import type { AnswerFilter } from "../answer/filter.ts";
+import type { AnswerMeter } from "../answer/meter.ts";
+import { errorInSuccess, type Fault, refusalAfterHead, upstreamFault } from "../errors/fault.ts";
+import type { Downstream } from "./downstream.ts";
 import { type FlatHeaders, responseHeaders } from "./headers.ts";
 
-/** What goes up. `body` is a list of chunks, or a stream of them for a body that is not rewritten. */
+/** What goes up. `body` is a list of chunks, or a stream of them for a body that is not read here. */
 export interface UpstreamRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: string[];
-  readonly body: Iterable<Buffer> | AsyncIterable<Buffer> | null;
+  readonly body: Iterable<Buffer> | AsyncIterable<Buffer> | Buffer | null;
 }
 
-export interface Downstream {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly dialect: Dialect;
-  readonly requestId: string;
-  /** Added to the answer's own fields. */
-  readonly extraHeaders: FlatHeaders;
+/** What is done to the answer, and who looks on. */
+export interface AnswerWork {
+  /** Of an event stream. */
+  readonly filter?: AnswerFilter | undefined;
+  /** Of a whole JSON answer, which is then collected. */
+  readonly transform?: ((body: Buffer) => Buffer) | undefined;
+  /** Made when the kind of answer is known. */
+  readonly meter?: ((stream: boolean) => AnswerMeter) | undefined;
+  /** Milliseconds between two pieces of a stream, from its first token on. */
+  readonly onGap?: ((ms: number) => void) | undefined;
+  readonly onRetry: () => void;
 }
 
 /** How it ended; `fault` is what the client was told, when something was wrong. */
-export type Outcome =
-  | { readonly kind: "complete" }
-  | { readonly kind: "client-gone" }
-  | { readonly kind: "failed"; readonly fault: Fault };
+export interface Outcome {
+  readonly kind: "complete" | "client-gone" | "failed";
+  readonly fault?: Fault;
+  /** `performance.now()` at the first token. */
+  readonly firstTokenAt?: number | undefined;
+  readonly meter?: AnswerMeter | undefined;
+  readonly stream: boolean;
+  readonly retried: boolean;
+}
 
 /** Never rejects: whatever happens is an outcome, and the client has its answer by then. */
-export function relay(upstream: Dispatcher, origin: string, up: UpstreamRequest, down: Downstream): Promise<Outcome> {
+export function relay(
+  upstream: Dispatcher,
+  origin: string,
+  up: UpstreamRequest,
+  down: Downstream,
+  work: AnswerWork,
+): Promise<Outcome> {
   return new Promise((resolve) => {
-    const handler = new RelayHandler(origin, up.method, down, resolve);
-    // Nothing but the client limits how long a model may think: a long prompt takes minutes before the first byte.
-    const options = { ...up, headersTimeout: 0, bodyTimeout: 0 } as unknown as Dispatcher.DispatchOptions;
-    upstream.dispatch(options, handler);
+    const exchange = new Exchange(upstream, origin, up, down, work, resolve);
+    exchange.dispatch();
   });
 }
 
@@ -44,28 +56,71 @@ export function relay(upstream: Dispatcher, origin: string, up: UpstreamRequest,
 const errorStart = /^\s*\{\s*"error"/;
 const longestErrorStart = 64;
 const longestHeldError = 16_384;
+/** A whole answer longer than this is passed on as it is. */
+const longestWholeAnswer = 33_554_432;
+/** A connection that LM Studio had closed while it lay idle shows that at once; what fails later has failed at its work. */
+const reuseRaceMs = 1_000;
+const reuseRace: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
-class RelayHandler implements Dispatcher.DispatchHandler {
+interface Held {
+  readonly status: number;
+  readonly headers: string[];
+  readonly chunks: Buffer[];
+  size: number;
+  /** The answer is wanted whole, not only its beginning. */
+  readonly whole: boolean;
+}
+
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #upstream: Dispatcher;
   readonly #origin: string;
-  readonly #method: string;
   readonly #down: Downstream;
+  readonly #work: AnswerWork;
   readonly #settle: (outcome: Outcome) => void;
+  /** Kept until LM Studio answers, since it may have to be sent again; a long stream must not hold its prompt. */
+  #up: UpstreamRequest | undefined;
+  readonly #method: string;
   #controller: Dispatcher.DispatchController | undefined;
+  #dispatchedAt = 0;
+  #reused = false;
+  #retried = false;
   #gone = false;
-  #eventStream = false;
-  /** The last bytes written to an event stream, at least four of them where there are as many. */
-  #tail: Buffer = Buffer.alloc(0);
-  /** Head and first chunks of an answer that may turn out to be an error in disguise. */
-  #held: { readonly status: number; readonly headers: string[]; readonly chunks: Buffer[]; size: number } | undefined;
+  #answered = false;
+  #stream = false;
+  #filter: AnswerFilter | undefined;
+  #meter: AnswerMeter | undefined;
+  #firstTokenAt: number | undefined;
+  #lastAt = 0;
+  /** Head and first chunks of an answer that may turn out to be an error in disguise, or all of one that is wanted whole. */
+  #held: Held | undefined;
 
-  constructor(origin: string, method: string, down: Downstream, settle: (outcome: Outcome) => void) {
+  constructor(
+    upstream: Dispatcher,
+    origin: string,
+    up: UpstreamRequest,
+    down: Downstream,
+    work: AnswerWork,
+    settle: (outcome: Outcome) => void,
+  ) {
+    this.#upstream = upstream;
     this.#origin = origin;
-    this.#method = method;
+    this.#up = up;
+    this.#method = up.method;
     this.#down = down;
+    this.#work = work;
     this.#settle = settle;
     // Wired before anything is sent, so that it also covers the wait for a connection and for the first byte.
     down.response.once("close", this.#onClose);
     down.response.on("drain", this.#onDrain);
+  }
+
+  dispatch(): void {
+    // Nothing but the client limits how long a model may think: a long prompt takes minutes before the first byte.
+    const options = { ...this.#up, headersTimeout: 0, bodyTimeout: 0 } as unknown as Dispatcher.DispatchOptions;
+    const { stats } = this.#upstream as { stats?: { readonly free: number } };
+    this.#reused = (stats?.free ?? 0) > 0;
+    this.#dispatchedAt = performance.now();
+    this.#upstream.dispatch(options, this);
   }
 
   readonly #onClose = () => {
@@ -81,20 +136,31 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#gone) controller.abort(new Error("the client went away"));
+    else this.#down.startHeartbeats();
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (status < 200) return;
+    this.#answered = true;
+    this.#up = undefined;
     const headers = responseHeaders(flatten(controller.rawHeaders));
     const type = fieldOf(headers, "content-type");
-    this.#eventStream = type.startsWith("text/event-stream");
-    if (status === 200 && type.startsWith("application/json") && this.#method !== "HEAD") {
-      this.#held = { status, headers, chunks: [], size: 0 };
+    const encoded = fieldOf(headers, "content-encoding");
+    const readable = encoded === "" || encoded === "identity";
+    this.#stream = type.startsWith("text/event-stream");
+    if (status === 200 && readable) this.#meter = this.#work.meter?.(this.#stream);
+    if (this.#stream && status === 200) {
+      if (readable) this.#filter = this.#work.filter;
+      this.#down.writeHead(status, this.#filter === undefined ? headers : withoutLength(headers), true);
       return;
     }
-    this.#writeHead(status, headers);
-    // A stream's head is news in itself: the client learns that its request was accepted.
-    if (this.#eventStream) this.#down.response.flushHeaders();
+    const json = type.startsWith("application/json") && readable && this.#method !== "HEAD";
+    const whole = this.#down.committed || (json && status === 200 && this.#work.transform !== undefined);
+    if (whole || (json && status === 200)) {
+      this.#held = { status, headers, chunks: [], size: 0, whole };
+      return;
+    }
+    this.#down.writeHead(status, headers, this.#stream);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -102,91 +168,152 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     if (held !== undefined) {
       held.chunks.push(chunk);
       held.size += chunk.length;
-      if (this.#mayBeError(held)) return;
+      if (held.whole ? held.size <= longestWholeAnswer : mayBeError(held)) return;
       this.#release(held);
       return;
     }
-    this.#write(chunk);
+    if (this.#meter !== undefined) this.#observe(this.#meter, chunk);
+    this.#write(this.#filter === undefined ? chunk : this.#filter.push(chunk));
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Record<string, string | string[]>): void {
     const held = this.#held;
     if (held !== undefined) {
-      const fault = readError(Buffer.concat(held.chunks));
+      const body = Buffer.concat(held.chunks, held.size);
+      if (this.#down.committed) {
+        this.#fail(refusalAfterHead(held.status, messageIn(body)));
+        return;
+      }
+      const fault = readError(body);
       if (fault !== undefined) {
         this.#fail(fault);
         return;
       }
-      this.#release(held);
+      if (held.whole) this.#releaseWhole(held, body);
+      else this.#release(held);
     }
-    this.#down.response.end();
-    this.#finish({ kind: "complete" });
+    if (this.#filter !== undefined) this.#write(this.#filter.end());
+    this.#down.end(trailers);
+    this.#finish("complete");
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#gone) this.#finish({ kind: "client-gone" });
-    else this.#fail(upstreamFault(error, this.#origin));
+    if (this.#gone) {
+      this.#finish("client-gone");
+      return;
+    }
+    if (this.#mayRepeat(error)) {
+      this.#retried = true;
+      this.#work.onRetry();
+      this.dispatch();
+      return;
+    }
+    if (this.#filter !== undefined) this.#write(this.#filter.end());
+    this.#fail(upstreamFault(error, this.#origin));
   }
 
-  #mayBeError(held: { readonly chunks: readonly Buffer[]; readonly size: number }): boolean {
-    if (held.size > longestHeldError) return false;
-    const start = Buffer.concat(held.chunks.slice(0, 8)).toString("latin1", 0, longestErrorStart);
-    return start.length < 16 || errorStart.test(start);
+  /** LM Studio closed the idle connection while the request was on its way: it has read nothing, and the client has seen nothing. */
+  #mayRepeat(error: Error): boolean {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    return (
+      this.#reused &&
+      !this.#retried &&
+      !this.#answered &&
+      this.#up !== undefined &&
+      isRepeatable(this.#up.body) &&
+      reuseRace.has(code) &&
+      performance.now() - this.#dispatchedAt < reuseRaceMs
+    );
   }
 
-  #release(held: { readonly status: number; readonly headers: string[]; readonly chunks: readonly Buffer[] }): void {
+  #observe(meter: AnswerMeter, chunk: Buffer): void {
+    meter.observe(chunk);
+    if (!this.#stream || !meter.sawToken) return;
+    const now = performance.now();
+    if (this.#firstTokenAt === undefined) this.#firstTokenAt = now;
+    else this.#work.onGap?.(now - this.#lastAt);
+    this.#lastAt = now;
+  }
+
+  #release(held: Held): void {
     this.#held = undefined;
-    this.#writeHead(held.status, held.headers);
-    for (const chunk of held.chunks) this.#write(chunk);
+    this.#down.writeHead(held.status, held.headers, false);
+    for (const chunk of held.chunks) {
+      this.#meter?.observe(chunk);
+      this.#write(chunk);
+    }
   }
 
-  #writeHead(status: number, headers: string[]): void {
-    const { request, response, extraHeaders } = this.#down;
-    // An answer that came before the body was through: the rest of that body must not be taken for a request.
-    if (hasUnreadBody(request)) response.shouldKeepAlive = false;
-    response.writeHead(status, [...headers, ...extraHeaders]);
+  #releaseWhole(held: Held, body: Buffer): void {
+    this.#held = undefined;
+    this.#meter?.observe(body);
+    const changed = this.#work.transform?.(body) ?? body;
+    const headers = [...withoutLength(held.headers), "content-length", String(changed.length)];
+    this.#down.writeHead(held.status, headers, false);
+    this.#write(changed);
   }
 
   #write(chunk: Buffer): void {
-    if (this.#eventStream) this.#tail = chunk.length >= 4 ? chunk : Buffer.concat([this.#tail.subarray(-4), chunk]);
-    if (!this.#down.response.write(chunk)) this.#controller?.pause();
+    if (!this.#down.write(chunk)) this.#controller?.pause();
   }
 
   #fail(fault: Fault): void {
-    const { request, response, dialect, requestId } = this.#down;
     this.#held = undefined;
-    if (!response.headersSent) {
-      answerFault(request, response, fault, dialect);
-    } else if (this.#eventStream) {
-      const tail = this.#tail.subarray(-4).toString("latin1");
-      const betweenEvents = tail === "" || /(?:\n\n|\r\n\r\n|\r\r)$/.test(tail);
-      response.end((betweenEvents ? "" : "\n\n") + failureEvent(fault, dialect, requestId));
-    } else {
-      // Half a document can only be told from a whole one by a connection that breaks.
-      response.destroy();
-    }
-    this.#finish({ kind: "failed", fault });
+    this.#down.fail(fault);
+    this.#finish("failed", fault);
   }
 
-  #finish(outcome: Outcome): void {
+  #finish(kind: Outcome["kind"], fault?: Fault): void {
     this.#down.response.off("close", this.#onClose);
     this.#down.response.off("drain", this.#onDrain);
-    this.#settle(outcome);
+    this.#down.close();
+    this.#settle({
+      kind,
+      ...(fault === undefined ? {} : { fault }),
+      firstTokenAt: this.#firstTokenAt,
+      meter: this.#meter,
+      stream: this.#stream,
+      retried: this.#retried,
+    });
   }
+}
+
+function isRepeatable(body: UpstreamRequest["body"]): boolean {
+  return body === null || Array.isArray(body) || Buffer.isBuffer(body);
+}
+
+function mayBeError(held: Held): boolean {
+  if (held.size > longestHeldError) return false;
+  const start = Buffer.concat(held.chunks.slice(0, 8)).toString("latin1", 0, longestErrorStart);
+  return start.length < 16 || errorStart.test(start);
 }
 
 function readError(body: Buffer): Fault | undefined {
   if (!errorStart.test(body.toString("latin1", 0, longestErrorStart))) return undefined;
+  const message = messageIn(body, true);
+  return message === undefined ? undefined : errorInSuccess(message);
+}
+
+/** The message of a body that holds an error (and, when `alone`, nothing else). */
+function messageIn(body: Buffer, alone = false): string | undefined {
   try {
     const parsed = JSON.parse(body.toString()) as { error?: unknown };
-    const error = parsed.error;
-    if (Object.keys(parsed).length !== 1 || error === null) return undefined;
-    if (typeof error === "string") return errorInSuccess(error);
-    const message = (error as { message?: unknown }).message;
-    return errorInSuccess(typeof message === "string" ? message : JSON.stringify(error));
+    const { error } = parsed;
+    if ((alone && Object.keys(parsed).length !== 1) || error === null || error === undefined) return undefined;
+    if (typeof error === "string") return error;
+    const { message } = error as { message?: unknown };
+    return typeof message === "string" ? message : JSON.stringify(error);
   } catch {
     return undefined;
   }
+}
+
+function withoutLength(headers: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() !== "content-length") kept.push(headers[i] as string, headers[i + 1] as string);
+  }
+  return kept;
 }
 
 /** undici hands out the raw fields as buffers; header values are Latin-1 on the wire. */

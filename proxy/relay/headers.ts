@@ -24,8 +24,9 @@ export function requestHeaders(raw: FlatHeaders, without: ReadonlySet<string>): 
   return endToEnd(raw, (name) => requestOnly.has(name) || without.has(name));
 }
 
+/** Who may read an answer from a web page is the proxy's to say, never LM Studio's. */
 export function responseHeaders(raw: FlatHeaders): string[] {
-  return endToEnd(raw, () => false);
+  return endToEnd(raw, (name) => name.startsWith("access-control-"));
 }
 
 function endToEnd(raw: FlatHeaders, leaveOut: (name: string) => boolean): string[] {

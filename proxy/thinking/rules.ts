@@ -1,6 +1,7 @@
-/** Where each endpoint keeps its switch for thinking, and the edits that put it where the policy wants it. */
-import { findMember, type JsonBody } from "../splice/body.ts";
-import { changeMembers, type Edit } from "../splice/edit.ts";
+/** Where each endpoint keeps its switch for thinking, and how it is put where the policy wants it. */
+import { findMember } from "../splice/body.ts";
+import { changeMembers } from "../splice/edit.ts";
+import type { Rewriting } from "../splice/rewriting.ts";
 import type { ReasoningOptions, Strategy, Thinking } from "./policy.ts";
 
 export type SwitchedEndpoint = "responses" | "chat" | "native-chat" | "messages";
@@ -13,53 +14,61 @@ export interface ThinkingRequest {
 }
 
 /** The ancestor's prefill: an answer that has already finished thinking. */
-const prefill = JSON.stringify({ role: "assistant", content: "<think>\n\n</think>\n\n" });
+const closedThought = JSON.stringify({ role: "assistant", content: "<think>\n\n</think>\n\n" });
 
-/** Edits of `body` so that the model thinks as the policy says; none when it does already. `on` only takes back a client's "off". */
-export function thinkingEdits(body: JsonBody, request: ThinkingRequest): Edit[] {
-  if (request.thinking === "client") return [];
+/** Makes the model think as the policy says; false when the request says so already. `on` only takes back a client's "off". */
+export function switchThinking(rewriting: Rewriting, request: ThinkingRequest): boolean {
+  if (request.thinking === "client") return false;
   const off = request.thinking === "off";
   switch (request.endpoint) {
     case "responses":
-      return nestedSwitch(body, "reasoning", "effort", "none", off);
+      return nestedSwitch(rewriting, "reasoning", "effort", "none", off);
     case "messages":
-      return nestedSwitch(body, "thinking", "type", "disabled", off);
+      return nestedSwitch(rewriting, "thinking", "type", "disabled", off);
     case "native-chat":
       // This endpoint refuses the field for a model that does not list the option.
-      if (off && !request.options?.includes("off")) return [];
-      return flatSwitch(body, "reasoning", "off", off);
-    case "chat":
-      return [
-        ...(request.strategy.effort || !off ? flatSwitch(body, "reasoning_effort", "none", off) : []),
-        ...(request.strategy.prefill && off ? prefillEdits(body) : []),
-      ];
+      if (off && !request.options?.includes("off")) return false;
+      return flatSwitch(rewriting, "reasoning", "off", off);
+    case "chat": {
+      const { effort, prefill } = request.strategy;
+      const switched = (effort || !off) && flatSwitch(rewriting, "reasoning_effort", "none", off);
+      const prefilled = prefill && off && addPrefill(rewriting);
+      return switched || prefilled;
+    }
   }
 }
 
-function flatSwitch(body: JsonBody, key: string, offValue: string, off: boolean): Edit[] {
-  const isOff = body.text(key) === offValue;
-  if (isOff === off) return [];
-  return changeMembers(body.object, body.members, new Map([[key, off ? JSON.stringify(offValue) : undefined]]));
+function flatSwitch(rewriting: Rewriting, key: string, offValue: string, off: boolean): boolean {
+  const isOff = rewriting.body.text(key) === offValue;
+  if (isOff === off) return false;
+  rewriting.set(key, off ? JSON.stringify(offValue) : undefined);
+  return true;
 }
 
 /** The other members of the object stay as they are: Codex asks for a summary in the same place. */
-function nestedSwitch(body: JsonBody, key: string, inner: string, offValue: string, off: boolean): Edit[] {
+function nestedSwitch(rewriting: Rewriting, key: string, inner: string, offValue: string, off: boolean): boolean {
+  const { body } = rewriting;
   const value = body.find(key);
   if (value?.members === undefined) {
-    if (!off) return [];
-    return changeMembers(body.object, body.members, new Map([[key, JSON.stringify({ [inner]: offValue })]]));
+    if (off) rewriting.set(key, JSON.stringify({ [inner]: offValue }));
+    return off;
   }
   const switched = findMember(value.members, inner);
   const isOff = switched !== undefined && body.parse(switched) === offValue;
-  if (isOff === off) return [];
+  if (isOff === off) return false;
   // Half an object says less than none: a switch that is taken back takes its object along.
-  if (!off && value.members.length === 1) return changeMembers(body.object, body.members, new Map([[key, undefined]]));
-  return changeMembers(value, value.members, new Map([[inner, off ? JSON.stringify(offValue) : undefined]]));
+  if (!off && value.members.length === 1) rewriting.set(key, undefined);
+  else
+    rewriting.edit(
+      ...changeMembers(value, value.members, new Map([[inner, off ? JSON.stringify(offValue) : undefined]])),
+    );
+  return true;
 }
 
 /** Behind the last message, unless that is the assistant's: two in a row are refused, and a client's own prefill is not ours to touch. */
-function prefillEdits(body: JsonBody): Edit[] {
-  const last = body.find("messages")?.elements?.at(-1);
-  if (last === undefined || last.role === "assistant") return [];
-  return [{ start: last.end, end: last.end, text: `,${prefill}` }];
+function addPrefill(rewriting: Rewriting): boolean {
+  const last = rewriting.body.find("messages")?.elements?.at(-1);
+  if (last === undefined || last.role === "assistant") return false;
+  rewriting.edit({ start: last.end, end: last.end, text: `,${closedThought}` });
+  return true;
 }

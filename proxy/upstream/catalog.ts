@@ -1,11 +1,14 @@
-/** What LM Studio says about its models: which are loaded, and how their thinking is switched. Asked seldom and never twice at once. */
+/** What LM Studio says about its models: which are loaded, with how many slots, and how their thinking is switched. Asked seldom and never twice at once. */
 import { setTimeout } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import { Fault } from "../errors/fault.ts";
 import type { ReasoningOptions } from "../thinking/policy.ts";
 
-interface CatalogModel {
+export interface CatalogModel {
   readonly reasoning: ReasoningOptions;
+  /** Requests that the instance works on at once; undefined when LM Studio does not tell. */
+  readonly parallel: number | undefined;
+  readonly contextLength: number | undefined;
 }
 
 /** Keyed by the identifier of each loaded instance. */
@@ -13,13 +16,17 @@ export type LoadedModels = ReadonlyMap<string, CatalogModel>;
 
 const askMilliseconds = 5_000;
 const freshMilliseconds = 30_000;
+/** After an answer, or none, in which a model was not named: a client may ask for any name, many times a second. */
+const unknownMilliseconds = 2_000;
 const longestWait = 250;
 
 export class Catalog {
   readonly #upstream: Dispatcher;
   readonly #now: () => number;
   #asking: Promise<LoadedModels> | undefined;
-  #last: { readonly at: number; readonly models: LoadedModels } | undefined;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #models: LoadedModels = new Map();
+  readonly #listeners = new Set<() => void>();
 
   constructor(upstream: Dispatcher, now: () => number = performance.now.bind(performance)) {
     this.#upstream = upstream;
@@ -34,33 +41,50 @@ export class Catalog {
     return this.#asking;
   }
 
+  /** One model as last heard, without asking. */
+  known(model: string): CatalogModel | undefined {
+    return this.#models.get(model);
+  }
+
+  /** Called after each answer. */
+  onAnswer(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
   /**
-   * Options of one model as last heard; undefined when it has none or nothing is known. Waits only for a model that was not heard of
-   * yet, and not long: a request goes on without an answer rather than late.
+   * One model, asked for again when that was long ago. A promise only for a model that was not heard of yet, and not for long: a request goes
+   * on without an answer rather than late.
    */
-  async reasoning(model: string | undefined): Promise<ReasoningOptions> {
+  find(model: string | undefined): CatalogModel | undefined | Promise<CatalogModel | undefined> {
     if (model === undefined) return undefined;
-    const last = this.#last;
-    const known = last?.models.get(model);
-    if (known === undefined || last === undefined || this.#now() - last.at > freshMilliseconds) {
-      // A failure is the request's own to find out, and to tell its client.
-      const asked = this.loaded().catch(() => undefined);
-      if (known === undefined) await Promise.race([asked, setTimeout(longestWait, undefined, { ref: false })]);
-    }
-    return (this.#last?.models.get(model) ?? known)?.reasoning;
+    const known = this.#models.get(model);
+    const age = this.#now() - this.#askedAt;
+    if (age < (known === undefined ? unknownMilliseconds : freshMilliseconds) && this.#asking === undefined)
+      return known;
+    // A failure is the request's own to find out, and to tell its client.
+    const asked = this.loaded().catch(() => undefined);
+    if (known !== undefined) return known;
+    return Promise.race([asked, setTimeout(longestWait, undefined, { ref: false })]).then(() => this.known(model));
   }
 
   async #ask(): Promise<LoadedModels> {
     const signal = AbortSignal.timeout(askMilliseconds);
-    const answer = await this.#upstream.request({ method: "GET", path: "/api/v1/models", signal });
-    const models = readModels(await answer.body.json());
-    this.#last = { at: this.#now(), models };
-    return models;
+    try {
+      const answer = await this.#upstream.request({ method: "GET", path: "/api/v1/models", signal });
+      this.#models = readModels(await answer.body.json());
+    } finally {
+      this.#askedAt = this.#now();
+    }
+    for (const listener of this.#listeners) listener();
+    return this.#models;
   }
 }
 
 interface ListedModel {
-  readonly loaded_instances?: readonly { readonly id?: unknown }[];
+  readonly loaded_instances?: readonly {
+    readonly id?: unknown;
+    readonly config?: { readonly parallel?: unknown; readonly context_length?: unknown };
+  }[];
   readonly capabilities?: { readonly reasoning?: { readonly allowed_options?: unknown } };
 }
 
@@ -78,9 +102,15 @@ function readModels(answer: unknown): LoadedModels {
   for (const model of listed as ListedModel[]) {
     const options = model.capabilities?.reasoning?.allowed_options;
     const reasoning = Array.isArray(options) ? options.map(String) : undefined;
-    for (const instance of model.loaded_instances ?? []) {
-      if (typeof instance.id === "string") loaded.set(instance.id, { reasoning });
+    for (const { id, config } of model.loaded_instances ?? []) {
+      if (typeof id !== "string") continue;
+      const parallel = positive(config?.parallel);
+      loaded.set(id, { reasoning, parallel, contextLength: positive(config?.context_length) });
     }
   }
   return loaded;
+}
+
+function positive(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 ? value : undefined;
 }

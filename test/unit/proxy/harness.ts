@@ -59,8 +59,9 @@ export async function startTestProxy(config: Omit<ProxyConfigInput, "listen">): 
   const folder = await mkdtemp(join(tmpdir(), "lmstack-proxy-test-"));
   const log: Record<string, unknown>[] = [];
   const logger = pino({ level: "debug" }, { write: (line: string) => void log.push(JSON.parse(line)) });
-  const parsed = proxyConfigSchema.parse({ drainSeconds: 1, ...config, listen: { host: "127.0.0.1", port: 0 } });
-  const proxy = await startProxy(parsed, folder, logger);
+  const current = proxyConfigSchema.parse({ drainSeconds: 1, ...config, listen: { host: "127.0.0.1", port: 0 } });
+  const live = { current, problem: undefined, onChange: () => {} };
+  const proxy = await startProxy(live, folder, logger);
   const dispose = async () => {
     await proxy.drain();
     await rm(folder, { recursive: true, force: true });

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { rewriteForLmStudio } from "../../../../proxy/codex/rewrite.ts";
 import { JsonBody } from "../../../../proxy/splice/body.ts";
+import { Rewriting } from "../../../../proxy/splice/rewriting.ts";
 
 const rewrite = (text: string) => {
-  const body = JsonBody.of(Buffer.from(text));
-  const { edits, notes, applied } = rewriteForLmStudio(body);
-  return { text: Buffer.concat(body.chunks.edited(edits)).toString(), dropped: notes.droppedTools, applied };
+  const rewriting = new Rewriting(JsonBody.of(Buffer.from(text)));
+  const { notes, applied } = rewriteForLmStudio(rewriting);
+  return { text: Buffer.concat(rewriting.chunks()).toString(), dropped: notes.droppedTools, applied };
 };
 const developer = (text: string) => ({ type: "message", role: "developer", content: [{ type: "input_text", text }] });
 const user = { type: "message", role: "user", content: [{ type: "input_text", text: "hello" }] };

@@ -1,15 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { JsonBody } from "../../../../proxy/splice/body.ts";
+import { Rewriting } from "../../../../proxy/splice/rewriting.ts";
 import { type Strategy, strategyFor, thinkingFor } from "../../../../proxy/thinking/policy.ts";
-import { type SwitchedEndpoint, type ThinkingRequest, thinkingEdits } from "../../../../proxy/thinking/rules.ts";
+import { type SwitchedEndpoint, switchThinking, type ThinkingRequest } from "../../../../proxy/thinking/rules.ts";
 import { objectText } from "../json-text.ts";
 
 const effort: Strategy = { effort: true, prefill: false };
 const rewrite = (text: string, endpoint: SwitchedEndpoint, change: Partial<ThinkingRequest> = {}) => {
-  const body = JsonBody.of(Buffer.from(text));
+  const rewriting = new Rewriting(JsonBody.of(Buffer.from(text)));
   const request = { endpoint, thinking: "off" as const, strategy: effort, options: ["off", "on"], ...change };
-  return Buffer.concat(body.chunks.edited(thinkingEdits(body, request))).toString();
+  const changed = switchThinking(rewriting, request);
+  const result = Buffer.concat(rewriting.chunks()).toString();
+  expect(changed).toBe(result !== text);
+  return result;
 };
 
 /** What LM Studio must find for each endpoint when thinking is off. */

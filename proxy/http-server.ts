@@ -1,0 +1,71 @@
+/** The HTTP server behind the front door: its limits, and what is answered to bytes that are no request. */
+import http from "node:http";
+import type { Duplex } from "node:stream";
+import type { Logger } from "pino";
+import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
+import { faultBody } from "./errors/dialect.ts";
+import { Fault, type FaultCode } from "./errors/fault.ts";
+import type { Handler } from "./gateway.ts";
+
+const keepAliveMilliseconds = 75_000;
+
+export function createHttpServer(limits: ProxyConfig["limits"], log: Logger, refused: (code: FaultCode) => void) {
+  const headersTimeout = limits.headerSeconds * 1_000;
+  const server = http.createServer({
+    keepAliveTimeout: keepAliveMilliseconds,
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout,
+    // A body's silence is timed where it is read; how long a whole one takes is the client's own affair.
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.max(50, Math.min(headersTimeout / 4, 5_000)),
+    // undici asks for no trailers and LM Studio sends none of weight; a head that was cut would be.
+    requireHostHeader: true,
+  });
+  // The size is limited; a count would drop fields in silence.
+  server.maxHeadersCount = 0;
+  // Node times slow heads only in a server that listens itself; this one is handed its connections.
+  server.emit("listening");
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const fault = malformed(error, limits);
+    if (fault === undefined || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    refused(fault.code);
+    log.debug({ code: fault.code, reason: error.code }, "bytes that are no request");
+    const body = faultBody(fault, "chat");
+    const head = `HTTP/1.1 ${fault.status} ${http.STATUS_CODES[fault.status]}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`;
+    socket.end(head + body, () => socket.destroy());
+  });
+  return server;
+}
+
+/** `Expect: 100-continue` is answered once the request's head was found good, and its body is wanted. */
+export function serveWith(server: http.Server, handler: Handler): void {
+  server.on("request", handler);
+  server.on("checkContinue", handler);
+}
+
+/** Undefined where nobody is left to be told. */
+function malformed({ code = "" }: NodeJS.ErrnoException, limits: ProxyConfig["limits"]): Fault | undefined {
+  if (code === "ECONNRESET" || code === "EPIPE") return undefined;
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return new Fault(
+      431,
+      "headers_too_large",
+      `The header fields are larger than ${limits.headerBytes} bytes. Send less, or raise limits.headerBytes in the proxy's configuration.`,
+    );
+  }
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    return new Fault(
+      408,
+      "request_too_slow",
+      `The head of the request was not complete within ${limits.headerSeconds} s. Send it in one piece, or raise limits.headerSeconds in the proxy's configuration.`,
+    );
+  }
+  return new Fault(
+    400,
+    "malformed_request",
+    `These bytes are not an HTTP/1.1 request (${code || "parse error"}). Send one over plain HTTP; TLS ends at a proxy in front of this one.`,
+  );
+}

@@ -1,0 +1,38 @@
+/** What is changed in a request's body before LM Studio gets it. Pure: the body's outline and the wish in, the new bytes out. */
+import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
+import { rewriteForLmStudio } from "./codex/rewrite.ts";
+import type { JsonBody } from "./splice/body.ts";
+import { Rewriting } from "./splice/rewriting.ts";
+import { switchThinking, type ThinkingRequest } from "./thinking/rules.ts";
+import type { Wish } from "./thinking/wish.ts";
+
+export interface PlanFacts extends Omit<ThinkingRequest, "thinking"> {
+  readonly wish: Wish;
+  readonly codexTools: ProxyConfig["codexTools"];
+}
+
+export interface Plan {
+  /** The body that goes up: views of what came in, and what was put between. */
+  readonly chunks: Buffer[];
+  /** Names of what was done, for a header and the log. */
+  readonly rewritten: readonly string[];
+  readonly droppedTools: readonly string[];
+}
+
+/** Throws `SyntaxError` when a part that has to be read is not JSON inside. */
+export function planRequest(body: JsonBody, { wish, codexTools, ...request }: PlanFacts): Plan {
+  const rewriting = new Rewriting(body);
+  const rewritten: string[] = [];
+  let droppedTools: readonly string[] = [];
+  if (wish.aliased) {
+    rewriting.set("model", JSON.stringify(wish.model));
+    rewritten.push("model-alias");
+  }
+  if (switchThinking(rewriting, { ...request, thinking: wish.thinking })) rewritten.push(`thinking-${wish.thinking}`);
+  if (request.endpoint === "responses" && codexTools === "translate") {
+    const { applied, notes } = rewriteForLmStudio(rewriting);
+    rewritten.push(...applied);
+    droppedTools = notes.droppedTools;
+  }
+  return { chunks: rewriting.chunks(), rewritten, droppedTools };
+}

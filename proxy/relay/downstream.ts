@@ -1,0 +1,137 @@
+/** The client's side of an exchange: head, stream, heartbeats and the end, each written in the client's own form. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AnswerForm } from "../answer/leak.ts";
+import { answerFault } from "../errors/answer.ts";
+import { type Dialect, failureEvent } from "../errors/dialect.ts";
+import type { Fault } from "../errors/fault.ts";
+import { hasUnreadBody } from "./body.ts";
+import type { FlatHeaders } from "./headers.ts";
+import { heartbeat, responseIdIn } from "./heartbeat.ts";
+
+export interface DownstreamParts {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly dialect: Dialect;
+  readonly requestId: string;
+  /** As the client named it. */
+  readonly model: string;
+  /** Added to the answer's own fields. */
+  readonly extraHeaders: FlatHeaders;
+  /** Form of the events that bridge a silence; absent where the client did not ask for a stream. */
+  readonly heartbeatForm?: AnswerForm | undefined;
+  /** Milliseconds of silence after which one is sent; 0 never. */
+  readonly heartbeatMs: number;
+  readonly onHeartbeat: () => void;
+}
+
+const streamHead: FlatHeaders = ["content-type", "text/event-stream; charset=utf-8", "cache-control", "no-cache"];
+
+export class Downstream {
+  readonly #parts: DownstreamParts;
+  #timer: NodeJS.Timeout | undefined;
+  /** An event stream was begun, by LM Studio's answer or by a heartbeat before it. */
+  #eventStream = false;
+  #headByHeartbeat = false;
+  /** The last bytes written to an event stream, at least four of them where there are as many. */
+  #tail: Buffer = Buffer.alloc(0);
+  #responseId: string | undefined;
+  #relayed = false;
+  bytes = 0;
+
+  constructor(parts: DownstreamParts) {
+    this.#parts = parts;
+  }
+
+  get response(): ServerResponse {
+    return this.#parts.response;
+  }
+
+  /** A heartbeat had to send the head before LM Studio answered: status and fields of its answer come too late. */
+  get committed(): boolean {
+    return this.#headByHeartbeat;
+  }
+
+  /** From here on silence is bridged. Only for a request that is with LM Studio: before that a status is still an honest status. */
+  startHeartbeats(): void {
+    const { heartbeatForm, heartbeatMs } = this.#parts;
+    if (heartbeatForm === undefined || heartbeatMs <= 0 || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => this.#beat(heartbeatForm), heartbeatMs);
+  }
+
+  writeHead(status: number, headers: readonly string[], eventStream: boolean): void {
+    const { request, response, extraHeaders } = this.#parts;
+    this.#eventStream = eventStream;
+    // Only an event stream has events to bridge a silence with.
+    if (!eventStream) this.#stopHeartbeats();
+    if (this.#headByHeartbeat) return;
+    // An answer that came before the body was through: the rest of that body must not be taken for a request.
+    if (hasUnreadBody(request)) response.shouldKeepAlive = false;
+    // Reverse proxies in front of this one buffer event streams unless they are told not to.
+    const unbuffered = eventStream ? ["x-accel-buffering", "no"] : [];
+    response.writeHead(status, [...headers, ...unbuffered, ...extraHeaders]);
+    // A stream's head is news in itself: the client learns that its request was accepted.
+    if (eventStream) response.flushHeaders();
+  }
+
+  /** False when the client does not keep up. */
+  write(chunk: Buffer): boolean {
+    if (chunk.length === 0) return true;
+    if (this.#eventStream) {
+      this.#tail = chunk.length >= 4 ? chunk : Buffer.concat([this.#tail.subarray(-4), chunk]);
+      this.#timer?.refresh();
+      if (!this.#relayed && this.#parts.heartbeatForm === "responses") this.#responseId = responseIdIn(chunk);
+    }
+    this.#relayed = true;
+    this.bytes += chunk.length;
+    return this.#parts.response.write(chunk);
+  }
+
+  end(trailers?: Readonly<Record<string, string | string[]>>): void {
+    this.#stopHeartbeats();
+    const { response } = this.#parts;
+    if (trailers !== undefined && Object.keys(trailers).length > 0)
+      response.addTrailers(trailers as NodeJS.Dict<string>);
+    response.end();
+  }
+
+  fail(fault: Fault): void {
+    this.#stopHeartbeats();
+    const { request, response, dialect, requestId } = this.#parts;
+    if (!response.headersSent) {
+      answerFault(request, response, fault, dialect, ["x-lmstack-request-id", requestId]);
+    } else if (this.#eventStream) {
+      response.end((this.#betweenEvents() ? "" : "\n\n") + failureEvent(fault, dialect, requestId));
+    } else {
+      // Half a document can only be told from a whole one by a connection that breaks.
+      response.destroy();
+    }
+  }
+
+  close(): void {
+    this.#stopHeartbeats();
+  }
+
+  #beat(form: AnswerForm): void {
+    const { response, requestId, model, onHeartbeat } = this.#parts;
+    this.#timer?.refresh();
+    // In the middle of an event, or when the client has not taken what is there: it sees life anyway, later.
+    if (response.destroyed || response.writableNeedDrain || !this.#betweenEvents()) return;
+    if (!response.headersSent) {
+      this.writeHead(200, streamHead, true);
+      this.#headByHeartbeat = true;
+    }
+    const now = Math.floor(Date.now() / 1_000);
+    response.write(heartbeat(form, { requestId, model, now, first: !this.#relayed, responseId: this.#responseId }));
+    onHeartbeat();
+  }
+
+  #stopHeartbeats(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #betweenEvents(): boolean {
+    const tail = this.#tail.subarray(-4).toString("latin1");
+    return tail === "" || /(?:\n\n|\r\n\r\n|\r\r)$/.test(tail);
+  }
+}
