@@ -1,6 +1,7 @@
 /** The documents on stdin, checked again here: an older or newer operator's machine may have sent them. */
 import { isAbsolute } from "node:path";
 import { z } from "zod";
+import { keysFileSchema } from "../infra/spec/proxy-config.ts";
 import { HostFailure } from "./failure.ts";
 
 const become = z.enum(["sudo", "none"]);
@@ -71,6 +72,7 @@ export const schemas = {
   proxyFiles: z.object({
     ...envelope,
     config: z.looseObject({ listen: z.looseObject({ port: z.int() }) }),
+    keys: keysFileSchema.shape.keys.exactOptional(),
     runtime: z.enum(["docker", "native"]),
   }),
   proxyImage: image,

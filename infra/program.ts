@@ -11,7 +11,7 @@ import { Models } from "./model/component.ts";
 import { ModelFiles } from "./model/file.ts";
 import { NoThinkProxy } from "./proxy/component.ts";
 import type { ProofResult } from "./proxy/endpoint-proof.ts";
-import { type Keys, keysFingerprint, readKeys } from "./proxy/keys.ts";
+import { type Keys, keysFingerprint, ownKey, readKeys, usableWith } from "./proxy/keys.ts";
 import { Faults } from "./spec/faults.ts";
 import { baseUrl } from "./spec/host-spec.ts";
 import { parseHostSpec } from "./spec/parse.ts";
@@ -55,15 +55,16 @@ export function declare(target: Target, keys: Keys): pulumi.Inputs {
     { stack: owner, become, models: asked, port: spec.proxy.port },
     { dependsOn: proxy.serving },
   );
+  const key = ownKey(keys);
   const seen = operatorProof(
     baseUrl(spec),
-    asked,
-    keys[0]?.value,
+    usableWith(key, asked),
+    key?.value,
     survey.judgements.proof.token.split(".", 1)[0] as string,
     proof,
   );
 
-  const artifacts = codexArtifacts(spec, keys[0]?.value);
+  const artifacts = codexArtifacts({ ...spec, models: [...usableWith(key, spec.models)] }, key?.value);
   seen.stdout.apply(() => pulumi.runtime.isDryRun() || writeArtifacts(artifacts, stack));
   const foreign = survey.facts?.lms === "foreign";
   const tokens = Object.fromEntries(Object.entries(survey.judgements).map(([name, { token }]) => [name, token]));

@@ -1,7 +1,7 @@
-import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, realpath, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Become, Change, Observed, ProxyFilesDocument } from "../../infra/spec/host-documents.ts";
-import { services, sysctlFile } from "../../infra/spec/host-layout.ts";
+import { keysFileName, services, sysctlFile } from "../../infra/spec/host-layout.ts";
 import { readJson, readText, writeAtomic, writeJson } from "../atomic-file.ts";
 import { privileged } from "../command.ts";
 import { sha256 } from "../digest.ts";
@@ -19,6 +19,8 @@ interface Written {
   readonly sha256: string;
   readonly runtime: "docker" | "native";
   readonly drainSeconds: number;
+  /** Digest of everything that the native proxy reads only when it starts, as of its last start by us. */
+  readonly started?: string | undefined;
 }
 
 type ProxyFiles = Omit<ProxyFilesDocument, "config"> & {
@@ -32,25 +34,31 @@ export async function convergeProxyFiles(host: Host, document: ProxyFiles): Prom
   await requireOwnPort(host, port);
   const changes: Change[] = [];
   const text = `${JSON.stringify(document.config, null, 2)}\n`;
+  const keys = document.keys?.length ? `${JSON.stringify({ keys: document.keys }, null, 2)}\n` : null;
   const fresh = (await readText(configPath(host))) !== text;
-  if (fresh) {
-    await writeAtomic(configPath(host), text, 0o600);
-    changes.push({ what: "proxy.json", from: null, to: "written" });
-  }
+  const otherKeys = (await readText(keysPath(host))) !== keys;
+  // A running proxy looks at both at any moment: the keys are there before they are named, and are no longer named before they go.
+  if (otherKeys && keys !== null) await writeAtomic(keysPath(host), keys, 0o600);
+  if (fresh) await writeAtomic(configPath(host), text, 0o600);
+  if (otherKeys && keys === null) await rm(keysPath(host), { force: true });
+  if (fresh) changes.push({ what: "proxy.json", from: null, to: "written" });
+  if (otherKeys) changes.push({ what: keysFileName, from: null, to: keys === null ? "removed" : "written" });
+  const before = await readJson<Written>(recordPath(host));
   const drain = document.config.drainSeconds;
   const drainSeconds = typeof drain === "number" ? drain : 600;
-  await writeJson(recordPath(host), {
-    sha256: sha256(text),
-    runtime: document.runtime,
-    drainSeconds,
-  } satisfies Written);
+  const written: Written = { sha256: filesSha256(text, keys), runtime: document.runtime, drainSeconds };
+  await writeJson(recordPath(host), { ...written, started: before?.started } satisfies Written);
   changes.push(...(await migrateConnections(host, document.become)), ...(await stopAncestor(host)));
   const service = proxyService(host, document.become, drainSeconds);
   if (document.runtime === "native") {
     const rewritten = await service.install();
     const { active } = await service.state();
-    if (active) await service.restart();
-    else await service.start();
+    const program = await realpath(host.program.proxy).catch(() => null);
+    const started = sha256(JSON.stringify([text, program, service.wantedText]));
+    // Other keys alone are taken by the proxy that runs.
+    if (!active) await service.start();
+    else if (before?.started !== started) await service.restart();
+    await writeJson(recordPath(host), { ...written, started } satisfies Written);
     await recordService(host, "proxy", service.wantedText);
     if (rewritten || !active)
       changes.push({
@@ -168,11 +176,15 @@ export async function observeProxyFiles(
   host: Host,
   become: Become,
 ): Promise<Pick<Observed["proxy"], "filesSha256" | "expectedFilesSha256" | "port" | "service">> {
-  const [text, written] = await Promise.all([readText(configPath(host)), readJson<Written>(recordPath(host))]);
+  const [text, keys, written] = await Promise.all([
+    readText(configPath(host)),
+    readText(keysPath(host)),
+    readJson<Written>(recordPath(host)),
+  ]);
   const native = written?.runtime === "native";
   const service = native ? await proxyService(host, become, written.drainSeconds).state() : null;
   return {
-    filesSha256: text === null ? null : sha256(text),
+    filesSha256: text === null ? null : filesSha256(text, keys),
     expectedFilesSha256: written?.sha256 ?? null,
     port: (await readJson<Partial<ProxyFiles["config"]>>(configPath(host)))?.listen?.port ?? null,
     service: service === null ? null : { active: service.active },
@@ -189,6 +201,11 @@ export async function removeProxyFiles(host: Host, become: Become): Promise<void
   await dropToken(host, "proxy-files");
 }
 
+/** Of the configuration alone where there are no keys. */
+const filesSha256 = (config: string, keys: string | null): string =>
+  sha256(keys === null ? config : `${config}\0${keys}`);
+
+const keysPath = (host: Host) => join(host.paths.proxy, keysFileName);
 const configPath = (host: Host) => join(host.paths.proxy, "proxy.json");
 const priorSysctl = (host: Host) => join(host.paths.state, "sysctl.prior");
 const recordPath = (host: Host) => join(host.paths.state, "proxy-files.json");

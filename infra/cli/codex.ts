@@ -45,7 +45,10 @@ export async function install(options: CodexOptions): Promise<void> {
 }
 
 export async function check(options: CodexOptions): Promise<void> {
-  const { codex, endpoint, models } = await outputsOf(options.stack);
+  const { codex, endpoint, models: declared } = await outputsOf(options.stack);
+  // The key may be bound to some of them, and then the catalog holds no other.
+  const catalog = Object.entries(codex).find(([name]) => name.endsWith(".catalog.json"))?.[1].content ?? "";
+  const models = declared.filter(({ id }) => catalog.includes(`"slug": ${JSON.stringify(id)}`));
   const folder = folderOf(options);
   const stale: string[] = [];
   for (const [name, { content }] of Object.entries(codex)) {

@@ -11,7 +11,7 @@ export interface Artifact {
   readonly secret: boolean;
 }
 
-/** @param key value of the first declared key; the profile names a variable for it only when there is one */
+/** @param key value of the key that Codex is to use; the profile names a variable for it only when there is one */
 export function codexArtifacts(spec: HostSpec, key: string | undefined): Artifact[] {
   const { provider } = spec.codex;
   const models = spec.models.map(({ id, load }) => ({ id, contextLength: load.contextLength }));

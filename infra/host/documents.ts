@@ -1,5 +1,4 @@
 /** From the spec to what hostctl is told: pure, and without tokens, which `drift.ts` adds. */
-import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { type Architecture, knownDigest, releaseUrl } from "../lmstudio/release.ts";
 import type {
@@ -9,6 +8,7 @@ import type {
   ObserveDocument,
   ResourceName,
 } from "../spec/host-documents.ts";
+import { keysFileName } from "../spec/host-layout.ts";
 import { type HostSpec, proxyRuntime } from "../spec/host-spec.ts";
 import { defaultRepo, fileName, sourceDocument } from "../spec/model-names.ts";
 import type { ProxyConfigInput } from "../spec/proxy-config.ts";
@@ -19,7 +19,7 @@ type Bare<T> = Omit<T, "token">;
 export interface Documents {
   readonly lmstudio: Bare<LmstudioDocument>;
   readonly models: readonly Bare<ModelDocument>[];
-  /** The proxy's configuration without keys: their digests are added where the document becomes a secret. */
+  /** The proxy's configuration. Keys are in a file of their own: their digests are added where the document becomes a secret. */
   readonly proxyConfig: ProxyConfigInput;
   readonly runtime: "docker" | "native";
 }
@@ -65,6 +65,7 @@ export function documentsOf(spec: HostSpec, stack: string, architecture: Archite
         ),
         "*": { thinking: "off" },
       },
+      ...(spec.proxy.keys.length === 0 ? {} : { keysFile: keysFileName }),
       allowAnonymous: spec.proxy.allowAnonymous,
     },
     runtime: proxyRuntime(spec),
@@ -98,8 +99,6 @@ export const observeDocument = (documents: Documents): ObserveDocument => ({
   models: documents.models.map((model) => ({ ...model, token: "observe" })),
   lmstudio: { ...documents.lmstudio, token: "observe" },
 });
-
-export const keyDigest = (key: string): string => createHash("sha256").update(key).digest("hex");
 
 /** What each resource's document is, by name: a token says which document the host last made true. */
 export function documentHashes(

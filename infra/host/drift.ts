@@ -105,12 +105,14 @@ export type Judgements = Readonly<Record<ResourceName | "proxy-container", Judge
 
 /**
  * @param tokens what the host holds, or the last outputs when it could not be reached
- * @param containerHash the container's own hash, given the token of its configuration: the proxy reads that only when it starts
+ * @param containerHash the container's own hash, given the token of its configuration: some of that is read only when the proxy starts
+ * @param keys what the keys are, as a hash; empty without any
  * @param containers null when unknown: the host could not be reached
  */
 export function judgeAll(
   hashes: Readonly<Record<ResourceName, string>>,
   containerHash: (filesToken: string) => string,
+  keys: string,
   tokens: Readonly<Record<string, string>>,
   reasons: Readonly<Record<string, readonly string[]>>,
   containers: readonly ObservedContainer[] | null,
@@ -119,7 +121,9 @@ export function judgeAll(
   const judged: Record<string, Judgement> = {};
   for (const [name, hash] of Object.entries(hashes))
     judged[name] = judge(hash, tokens[name], reasons[name] ?? [], fresh);
-  const hash = containerHash((judged["proxy-files"] as Judgement).token);
+  const files = judgeFiles(hashes["proxy-files"], keys, tokens["proxy-files"], reasons["proxy-files"] ?? [], fresh);
+  judged["proxy-files"] = files.both;
+  const hash = containerHash(files.configuration);
   const declared = (containers ?? [])
     .filter(({ token }) => token.startsWith(`${hash}.`))
     .sort((a, b) => rank(b) - rank(a));
@@ -134,6 +138,24 @@ export function judgeAll(
     fresh,
   );
   return judged as Judgements;
+}
+
+/**
+ * The token of the proxy's files is two in one, `CONFIGURATION+KEYS`, each with a salt of its own: the container stands on the first half only,
+ * because a running proxy takes other keys by itself.
+ */
+function judgeFiles(
+  hash: string,
+  keys: string,
+  observed: string | undefined,
+  reasons: readonly string[],
+  fresh: string,
+) {
+  const [ofConfiguration, ofKeys] = observed?.split("+") ?? [];
+  const configuration = judge(hash, ofConfiguration, reasons, fresh);
+  const token = keys === "" ? "" : `+${judge(keys, ofKeys, [], fresh).token}`;
+  const both: Judgement = { token: `${configuration.token}${token}`, reasons: configuration.reasons };
+  return { both, configuration: configuration.token };
 }
 
 const rank = ({ running, health }: ObservedContainer): number => (running ? 2 : 0) + (health === "healthy" ? 1 : 0);

@@ -37,7 +37,7 @@ export const stackFolder = (stack: string): string =>
   join(fileURLToPath(new URL("../../.lmstack/", import.meta.url)), stack);
 
 /**
- * @param keys digest of the keys' values, as they are part of what the proxy serves
+ * @param keys `keysFingerprint` of the keys' values and rights, as they are part of what the proxy serves
  * @param lastKnown asked only when the host cannot be reached; null means that this is a reason to stop
  * @throws Faults
  */
@@ -67,11 +67,11 @@ export async function surveyHost(
   const runtime = await packRuntime(spec.platform, known.architecture, await building);
   const hashes = documentHashes(documents, runtime, spec.proxy.image);
   const containerHash = (filesToken: string) =>
-    shortHash([filesToken, keys, hashes["proxy-image"], known.uid, known.gid, known.home, spec.platform]);
+    shortHash([filesToken, hashes["proxy-image"], known.uid, known.gid, known.home, spec.platform]);
   const reasons = facts?.observed ? driftReasons(documents, facts.observed) : {};
   if (facts?.tokens.runtime && facts.runtime !== runtime.hash) reasons.runtime = ["the runtime is gone from the host"];
   const containers = facts?.observed?.proxy.containers ?? (facts?.runtime === null ? [] : null);
-  const judgements = judgeAll(hashes, containerHash, known.tokens, reasons, containers, randomUUID());
+  const judgements = judgeAll(hashes, containerHash, keys, known.tokens, reasons, containers, randomUUID());
   return { documents, runtime, known, judgements, facts: facts ?? null };
 }
 

@@ -2,10 +2,9 @@ import type * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { hostCall, type Target, tokenOf } from "../host/call.ts";
-import { keyDigest } from "../host/documents.ts";
 import { containerLayout, dockerLabels, hostLayout } from "../spec/host-layout.ts";
 import { isRemote } from "../spec/host-spec.ts";
-import type { Keys } from "./keys.ts";
+import { type Keys, keyDigests } from "./keys.ts";
 
 /** Seconds that a new proxy may take to become healthy. */
 const healthySeconds = 30;
@@ -21,12 +20,11 @@ export class NoThinkProxy extends pulumi.ComponentResource {
     super("lmstack:host:NoThinkProxy", name, {});
     const { documents } = target.survey;
     const { stack, become } = documents.lmstudio;
-    const digests = keys.map(({ id, value }) => ({ id, sha256: keyDigest(value) }));
     const files = hostCall(
       target,
       "proxy-files",
       "proxy-files",
-      { stack, become, runtime: documents.runtime, config: { ...documents.proxyConfig, keys: digests } },
+      { stack, become, runtime: documents.runtime, config: documents.proxyConfig, keys: keyDigests(keys) },
       { parent: this, dependsOn: [...after], secret: true },
     );
     this.serving = documents.runtime === "native" ? files : this.container(target, files);

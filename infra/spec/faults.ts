@@ -78,7 +78,7 @@ export function faultsOf(
   input: unknown,
   knownKeys: (path: readonly PropertyKey[]) => readonly string[],
 ): Fault[] {
-  return error.issues.flatMap((issue): Fault[] => {
+  return error.issues.flatMap(ofMeantForm).flatMap((issue): Fault[] => {
     const where = pathText(issue.path) || "lmstack:host";
     const found = shown(valueAt(input, issue.path));
     if (issue.code === "unrecognized_keys") {
@@ -94,6 +94,16 @@ export function faultsOf(
     const next = found === "nothing" ? `add ${where}` : `correct ${where}`;
     return [fault(where, found, expected, next)];
   });
+}
+
+/** Where only one of several forms has the type that was written, its faults are what the writer needs to hear. */
+function ofMeantForm(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union") return [issue];
+  const meant = issue.errors.filter(
+    (form) => !form.some((inner) => inner.code === "invalid_type" && !inner.path.length),
+  );
+  if (issue.errors.length < 2 || meant.length !== 1) return [issue];
+  return (meant[0] ?? []).map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
 function expectation(issue: z.core.$ZodIssue): string {

@@ -54,8 +54,10 @@ export interface ModelDocument extends ModelFileDocument {
 
 /** Files in the proxy's bind-mounted directory. Key hashes make it a secret input. */
 export interface ProxyFilesDocument extends Envelope {
-  /** The proxy's own configuration, see `proxy-config.ts`; `keys` holds SHA-256 digests, never keys. */
+  /** The proxy's own configuration, see `proxy-config.ts`. */
   readonly config: unknown;
+  /** For the file beside it: SHA-256 digests and what each key allows, never keys. Without any there is no such file. */
+  readonly keys?: readonly unknown[];
   readonly runtime: "docker" | "native";
 }
 
@@ -127,6 +129,7 @@ export interface Observed {
    */
   readonly incidents: Readonly<Record<string, readonly string[]>>;
   readonly proxy: {
+    /** Of `proxy.json` and `keys.json` together. */
     readonly filesSha256: string | null;
     readonly expectedFilesSha256: string | null;
     /** Where the `proxy.json` that lies on the host lets the proxy listen; null without one. */

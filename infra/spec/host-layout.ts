@@ -21,10 +21,13 @@ export const hostLayout = {
   state: ".lmstack/state",
   /** What was there before lmstack: LM Studio set up by a person or by the ancestor's script. */
   adopted: ".lmstack/adopted.json",
-  /** Bind-mounted into the proxy's container at `/run/lmstack`: `proxy.json`, admin sockets. */
+  /** Bind-mounted into the proxy's container at `/run/lmstack`: `proxy.json`, `keys.json`, admin sockets. */
   proxy: ".lmstack/proxy",
   lmstudio: ".lmstudio",
 } as const;
+
+/** Beside `proxy.json`, so that the proxy takes other keys while it runs. */
+export const keysFileName = "keys.json";
 
 /** Service names, the same for systemd (`.service`) and launchd (label). */
 export const services = { supervisor: "lmstack-supervisor", proxy: "lmstack-proxy" } as const;

@@ -103,6 +103,34 @@ const lmstudio = z.strictObject({
   backendPort: port.default(8081).describe("LM Studio's own port, on loopback only"),
 });
 
+/** Goes into log lines and labels of metrics; the proxy allows no longer one. */
+export const keyName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+    "letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 64",
+  );
+
+/** A name alone stands for a key that may use every model, as often as it likes, for good. */
+const key = z
+  .union(
+    [
+      keyName,
+      z.strictObject({
+        id: keyName,
+        models: z.array(z.string().min(1)).min(1).default(["*"]).describe("Ids of models that it may use; * is all"),
+        requestsPerMinute: z.number().positive().optional(),
+        expires: z.iso
+          .datetime({ offset: true, error: "a moment such as 2027-01-01T00:00:00Z" })
+          .optional()
+          .describe("The first moment at which it is refused"),
+        admin: z.boolean().default(false).describe("May hold and resume models and read reports"),
+      }),
+    ],
+    "a name, or {id, models, requestsPerMinute, expires, admin}",
+  )
+  .transform((entry) => (typeof entry === "string" ? { id: entry, models: ["*"], admin: false } : entry));
+
 const proxy = z.strictObject({
   bind: z.string().min(1).default("0.0.0.0"),
   port: port.default(8080),
@@ -112,7 +140,7 @@ const proxy = z.strictObject({
     .regex(/^[a-z0-9.\-_/:]+@sha256:[0-9a-f]{64}$/, "repository@sha256:… with 64 hexadecimal digits")
     .optional()
     .describe("Taken from a registry by digest instead of being built on the host"),
-  keys: z.array(identifier).default([]).describe("Names; values are secrets lmstack:secret.NAME"),
+  keys: z.array(key).prefault([]).describe("Names; values are secrets lmstack:secret.NAME"),
   allowAnonymous: z.boolean().default(false),
 });
 
@@ -140,6 +168,7 @@ export type HostSpec = z.output<typeof hostSpecSchema>;
 export type Connection = HostSpec["connection"];
 export type RemoteConnection = Extract<Connection, { host: string }>;
 export type ModelSpec = HostSpec["models"][number];
+export type KeySpec = HostSpec["proxy"]["keys"][number];
 
 export const isRemote = (connection: Connection): connection is RemoteConnection => "host" in connection;
 

@@ -1,5 +1,5 @@
 /** Rules that span several keys. Each takes only the parts it needs, so that one broken section does not hide faults in another. */
-import { type Fault, fault, shown } from "./faults.ts";
+import { type Fault, fault, nearest, shown } from "./faults.ts";
 import type { HostSpec, ModelSpec } from "./host-spec.ts";
 import { defaultRepo, fileName, hubUrl } from "./model-names.ts";
 
@@ -20,6 +20,7 @@ export function crossFaults(parts: Parts): Fault[] {
   return [
     ...modelFaults(parts.models),
     ...proxyFaults(parts),
+    ...keyFaults(parts),
     ...engineFaults(parts),
     ...userFaults(parts),
     ...codexFaults(parts),
@@ -99,12 +100,10 @@ function* proxyFaults({ platform, proxy, lmstudio }: Parts): Iterable<Fault> {
   if (!isLoopback(proxy.bind) && proxy.keys.length === 0 && !proxy.allowAnonymous) {
     const expected = "keys when the proxy can be reached from outside, or the explicit word that everyone may";
     const next =
-      "either name keys (proxy.keys: [me], then `pulumi config set --secret lmstack:secret.me …`), " +
+      "either make a key (`lmstack keys add me`; by hand proxy.keys: [me] and `pulumi config set --secret lmstack:secret.me`), " +
       "or set proxy.allowAnonymous: true, or bind 127.0.0.1";
     yield fault("proxy.bind", `${proxy.bind} with neither keys nor allowAnonymous`, expected, next);
   }
-  const twice = proxy.keys.find((key, index) => proxy.keys.indexOf(key) !== index);
-  if (twice) yield fault("proxy.keys", `${shown(twice)} twice`, "names of their own", "remove one");
   if (platform === "macos-metal" && proxy.runtime === "docker") {
     const expected = "native: containers on a Mac cannot reach the Metal GPU nor the host's loopback";
     yield fault("proxy.runtime", "docker on macos-metal", expected, "remove proxy.runtime or set it to native");
@@ -112,6 +111,26 @@ function* proxyFaults({ platform, proxy, lmstudio }: Parts): Iterable<Fault> {
   if (proxy.image && proxy.runtime === "native") {
     const next = "remove proxy.image or set proxy.runtime: docker";
     yield fault("proxy.image", "an image for the native runtime", "an image only with docker", next);
+  }
+}
+
+function* keyFaults({ proxy, models }: Parts): Iterable<Fault> {
+  const declared = models.map((model) => model?.id);
+  for (const [index, { id, models: allowed }] of (proxy?.keys ?? []).entries()) {
+    const at = `proxy.keys[${index}]`;
+    const earlier = proxy?.keys.findIndex((key) => key.id === id) ?? index;
+    if (earlier < index) {
+      yield fault(at, `${shown(id)} twice, as proxy.keys[${earlier}]`, "names of their own", "remove or rename one");
+    }
+    // What a broken model is called is not known yet, and its own fault comes first.
+    if (declared.includes(undefined)) continue;
+    for (const [place, name] of allowed.entries()) {
+      if (name === "*" || declared.includes(name)) continue;
+      const known = declared.filter((model) => model !== undefined);
+      const meant = nearest(name, known);
+      const next = meant ? `did you mean ${meant}?` : "name a declared model, or leave models out";
+      yield fault(`${at}.models[${place}]`, shown(name), `the id of a model (${known.join(", ")}) or *`, next);
+    }
   }
 }
 

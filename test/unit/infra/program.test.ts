@@ -19,19 +19,19 @@ interface Made {
 const made: Made[] = [];
 const secretMark = "4dabf18193072939515e22adb298388d";
 const key = "sk-planted-value-91c2";
-const keys: Keys = [{ id: "team-a", value: key }];
+const keys: Keys = [{ id: "team-a", models: ["*"], admin: false, value: key }];
 
 const known = { uid: 1000, gid: 1001, home: "/home/gpu", architecture: "x64", tokens } as const;
 const runtime = { hash: "0123456789ab", imageHash: "ba9876543210", node: "node-26.10.0-linux-x64" };
-const judgements = judgeAll(hashes, containerHash, tokens, {}, [], "fresh");
+const judgements = judgeAll(hashes, containerHash, "", tokens, {}, [], "fresh");
 
 const target = { spec, stack: "box", survey: { documents, runtime, known, judgements, facts: null } };
 
-async function run(asked = spec, its = documents): Promise<readonly Made[]> {
+async function run(asked = spec, its = documents, given = keys): Promise<readonly Made[]> {
   made.length = 0;
   const outputs = declare(
     { spec: asked, stack: "box", survey: { documents: its, runtime, known, judgements, facts: null } },
-    keys,
+    given,
   );
   await new Promise((resolve) => pulumi.output(outputs).apply(resolve));
   return [...made].sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -127,6 +127,50 @@ test("a key is in secret inputs only, and its digest too", async () => {
       resources.filter(({ inputs }) => inputs?.create).map(({ inputs }) => [inputs.create, inputs.delete]),
     ),
   ).not.toContain(key);
+});
+
+const sent = (all: readonly Made[], name: string) => {
+  const { stdin } = named(all, name);
+  return JSON.parse(typeof stdin === "string" ? stdin : stdin.value);
+};
+
+test("the proxy's configuration only names the file of the keys, which says what each key allows", async () => {
+  const bound = { models: ["second"], requestsPerMinute: 30, expires: "2027-01-01T00:00:00Z", admin: false };
+  const document = sent(
+    await run(spec, documents, [...keys, { id: "b", value: "sk-other-value", ...bound }]),
+    "proxy-files",
+  );
+  expect(document.config).toMatchObject({ keysFile: "keys.json" });
+  expect(document.config).not.toHaveProperty("keys");
+  const sha256 = expect.stringMatching(/^[0-9a-f]{64}$/);
+  expect(document.keys).toEqual([
+    { id: "team-a", models: ["*"], admin: false, sha256 },
+    { id: "b", ...bound, sha256 },
+  ]);
+  const open = parseHostSpec(
+    exampleSpec((s) => {
+      s.proxy = { allowAnonymous: true };
+    }),
+  );
+  expect(documentsOf(open, "box", "x64").proxyConfig).not.toHaveProperty("keysFile");
+});
+
+test("other keys change the proxy's files and nothing else on the host", async () => {
+  const [before, after] = [
+    await run(),
+    await run(spec, documents, [{ ...keys[0], value: "sk-rotated" } as Keys[number]]),
+  ];
+  const differing = before.filter(
+    ({ inputs }, index) => JSON.stringify(inputs) !== JSON.stringify(after[index]?.inputs),
+  );
+  expect(differing.map(({ name }) => name)).toEqual(["proof-from-here", "proxy-files"]);
+});
+
+test("a key that may not use every model proves and configures those that it may", async () => {
+  const bound: Keys = [{ id: "b", models: ["second"], admin: false, value: "sk-other-value" }];
+  const proof = sent(await run(spec, documents, bound), "proof-from-here");
+  expect(proof.models.map(({ id }: { id: string }) => id)).toEqual(["second"]);
+  expect(proof.key).toBe("sk-other-value");
 });
 
 test("an LM Studio that somebody else installed is not called by the declared version", () => {

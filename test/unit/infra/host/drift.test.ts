@@ -5,10 +5,10 @@ import type { Observed } from "../../../../infra/spec/host-documents.ts";
 import type { Loose } from "../spec/example.ts";
 import { containerHash, documents, hashes, observed, tokens } from "./observed.ts";
 
-const judged = (seen: Observed, fresh = "now", known = tokens) =>
-  judgeAll(hashes, containerHash, known, driftReasons(documents, seen), seen.proxy.containers, fresh);
-const tokensOf = (seen: Observed, fresh?: string, known = tokens): Record<string, string> =>
-  Object.fromEntries(Object.entries(judged(seen, fresh, known)).map(([name, { token }]) => [name, token]));
+const judged = (seen: Observed, fresh = "now", known = tokens, keys = "") =>
+  judgeAll(hashes, containerHash, keys, known, driftReasons(documents, seen), seen.proxy.containers, fresh);
+const tokensOf = (seen: Observed, fresh?: string, known = tokens, keys?: string): Record<string, string> =>
+  Object.fromEntries(Object.entries(judged(seen, fresh, known, keys)).map(([name, { token }]) => [name, token]));
 const asDeclared = tokensOf(observed());
 const changed = (seen: Observed): string[] => {
   const now = tokensOf(seen);
@@ -242,6 +242,35 @@ test("whatever happens together, only what was touched changes, and a repaired h
   );
 });
 
+describe("other keys", () => {
+  const held = (keys: string, known: Readonly<Record<string, string>> = tokens, fresh = "now") =>
+    tokensOf(observed(), fresh, known, keys);
+  const differing = (a: Record<string, string>, b: Record<string, string>) =>
+    Object.keys(a).filter((name) => a[name] !== b[name]);
+
+  test("change the proxy's files alone: the container stays, and nobody is warned", () => {
+    const first = held("k1");
+    expect(differing(first, held("k1", first, "later"))).toEqual([]);
+    expect(differing(first, held("k2", first, "later"))).toEqual(["proxy-files"]);
+    expect(Object.values(judged(observed(), "later", first, "k2")).flatMap(({ reasons }) => reasons)).toEqual([]);
+  });
+
+  test("are put in force again on a host whose disk was rolled back to the earlier ones", () => {
+    const first = held("k1", tokens, "run 1");
+    const second = held("k2", first, "run 2");
+    const after = held("k2", first, "run 3");
+    expect(differing(second, after)).toEqual(["proxy-files"]);
+  });
+
+  test("do not hide that the files were edited by hand", () => {
+    const first = held("k1");
+    const edited = observed((s) => {
+      s.proxy.filesSha256 = "x";
+    });
+    expect(differing(first, tokensOf(edited, "later", first, "k1"))).toEqual(["proxy-files", "proxy-container"]);
+  });
+});
+
 describe("a token", () => {
   const hash = fc.stringMatching(/^[0-9a-f]{12}$/);
   const reasons = fc.array(fc.string());
@@ -286,6 +315,6 @@ describe("a token", () => {
 
 test("without a look at the host the last tokens are kept, and nothing is called drift", () => {
   const last = { ...tokens, "proxy-container": asDeclared["proxy-container"] as string };
-  const kept = judgeAll(hashes, containerHash, last, {}, null, "now");
+  const kept = judgeAll(hashes, containerHash, "", last, {}, null, "now");
   expect(Object.fromEntries(Object.entries(kept).map(([name, { token }]) => [name, token]))).toEqual(asDeclared);
 });

@@ -21,6 +21,26 @@ test("what is left out has the ancestor's defaults", () => {
   expect(proxyRuntime(spec)).toBe("docker");
 });
 
+test("a key that is only named may do everything but administrate; what it says more binds it", () => {
+  const bound = {
+    id: "b",
+    models: ["Qwen3.6-27B"],
+    requestsPerMinute: 30,
+    expires: "2027-01-01T00:00:00Z",
+    admin: true,
+  };
+  const spec = parseHostSpec(
+    exampleSpec((s) => {
+      s.proxy.keys = ["a", bound, { id: "c" }];
+    }),
+  );
+  expect(spec.proxy.keys).toEqual([
+    { id: "a", models: ["*"], admin: false },
+    bound,
+    { id: "c", models: ["*"], admin: false },
+  ]);
+});
+
 test("a local connection needs nothing but its name", () => {
   const spec = parseHostSpec(
     exampleSpec((s) => {
