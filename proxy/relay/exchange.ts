@@ -60,6 +60,8 @@ const longestHeldError = 16_384;
 const longestWholeAnswer = 33_554_432;
 /** A connection that LM Studio had closed while it lay idle shows that at once; what fails later has failed at its work. */
 const reuseRaceMs = 1_000;
+/** Several kept connections may have died together, when LM Studio was restarted; one that is made anew and fails is no race. */
+const mostRetries = 4;
 const reuseRace: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
 interface Held {
@@ -83,7 +85,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #dispatchedAt = 0;
   #reused = false;
-  #retried = false;
+  #retries = 0;
   #gone = false;
   #answered = false;
   #stream = false;
@@ -119,7 +121,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const options = { ...this.#up, headersTimeout: 0, bodyTimeout: 0 } as unknown as Dispatcher.DispatchOptions;
     const { stats } = this.#upstream as { stats?: { readonly free: number } };
     this.#reused = (stats?.free ?? 0) > 0;
-    this.#dispatchedAt = performance.now();
+    if (this.#retries === 0) this.#dispatchedAt = performance.now();
     this.#upstream.dispatch(options, this);
   }
 
@@ -203,7 +205,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     if (this.#mayRepeat(error)) {
-      this.#retried = true;
+      this.#retries++;
       this.#work.onRetry();
       this.dispatch();
       return;
@@ -217,7 +219,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const { code = "" } = error as NodeJS.ErrnoException;
     return (
       this.#reused &&
-      !this.#retried &&
+      this.#retries < mostRetries &&
       !this.#answered &&
       this.#up !== undefined &&
       isRepeatable(this.#up.body) &&
@@ -273,7 +275,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       firstTokenAt: this.#firstTokenAt,
       meter: this.#meter,
       stream: this.#stream,
-      retried: this.#retried,
+      retried: this.#retries > 0,
     });
   }
 }

@@ -148,10 +148,14 @@ describe("LM Studio dying in the middle of a stream", () => {
       response.writeHead(200, { "content-type": "application/json" }).write(`{"id":"${"x".repeat(100)}`);
       setImmediate(() => socket.destroy());
     });
-    await using proxy = await startTestProxy({ upstream: upstream.url });
+    // Where no thought may have to be cut out, a document is passed on as it comes.
+    await using proxy = await startTestProxy({ upstream: upstream.url, models: { "*": { thinking: "client" } } });
     const answer = await open(proxy.port, "/v1/chat/completions", body);
     answer.resume();
     await expect(once(answer, "end")).rejects.toThrow();
+    await using careful = await startTestProxy({ upstream: upstream.url });
+    const { status, text } = await send(careful.port, "/v1/chat/completions", body);
+    expect([status, JSON.parse(text).error.code]).toEqual([502, "upstream_failed"]);
   });
 });
 
@@ -166,8 +170,13 @@ describe("what is not let through", () => {
     ["POST", "/v1/../api/v1/models/load", 404],
     ["POST", "/v1/models/../../api/v1/models/load", 404],
     ["POST", "http://other/api/v1/models/load", 403],
-    ["GET", "/", 404],
-    ["DELETE", "/v1/models/m", 404],
+    ["GET", "/index.html", 404],
+    ["POST", "/", 405],
+    ["DELETE", "/v1/models/m", 405],
+    ["GET", "/v1/responses", 405],
+    ["GET", "/v1/models/..%2f..%2fapi/v1/models", 404],
+    ["GET", "/v1/models/a/../../../api/v1/models", 404],
+    ["GET", "/v1/models/a\\..\\b", 404],
     ["OPTIONS", "*", 404],
   ])("%s %s is a %i", async (method, path, status) => {
     await using upstream = await startUpstream((response) => response.end());
