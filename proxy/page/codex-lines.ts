@@ -1,0 +1,59 @@
+/** The lines that make Codex use this endpoint, with the address by which the reader of the page has found it. */
+import type { IncomingMessage } from "node:http";
+import type { StatusSnapshot } from "./snapshot.ts";
+
+const authority = /^(?:[a-z0-9_](?:[a-z0-9_.-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
+
+/**
+ * `http://host:port` as the browser sees it: by the Host field, and by the word of a proxy in front that ends TLS. A Host that is none is replaced by the address
+ * that was connected to.
+ */
+export function originOf({ headers, socket }: IncomingMessage): string {
+  const scheme = headers["x-forwarded-proto"] === "https" ? "https" : "http";
+  const host = headers.host ?? "";
+  if (authority.test(host)) return `${scheme}://${host.toLowerCase()}`;
+  const { localAddress = "127.0.0.1", localPort } = socket;
+  const address = localAddress.replace(/^::ffff:/, "");
+  const port = localPort === undefined ? "" : `:${localPort}`;
+  return `${scheme}://${address.includes(":") ? `[${address}]` : address}${port}`;
+}
+
+/** Codex keeps the names `lmstudio` and `ollama` for itself. */
+const provider = "lms";
+const keyVariable = "LMS_API_KEY";
+
+export interface CodexLines {
+  readonly file: string;
+  readonly toml: string;
+  readonly shell: string;
+}
+
+export function codexLines(origin: string, { models, keyed }: Pick<StatusSnapshot, "models" | "keyed">): CodexLines {
+  const answering = models.filter(({ model, declared }) => declared || !model.startsWith("text-embedding"));
+  const chosen =
+    answering.find(({ declared, state }) => declared && state === "loaded") ??
+    answering.find(({ declared, state }) => declared || state === "loaded");
+  const window = chosen?.contextLength ?? null;
+  // Below a table these keys would belong to it.
+  const toml = [
+    `model = ${tomlText(chosen?.model ?? "MODEL")}`,
+    `model_provider = "${provider}"`,
+    ...(window === null ? [] : [`model_context_window = ${window}`]),
+    "",
+    `[model_providers.${provider}]`,
+    `name = "${provider} API"`,
+    `base_url = ${tomlText(`${origin}/v1`)}`,
+    'wire_api = "responses"',
+    "stream_idle_timeout_ms = 10000000",
+    ...(keyed ? [`env_key = "${keyVariable}"`] : []),
+  ];
+  const shell = [
+    ...(keyed ? [`export ${keyVariable}='YOUR-KEY'`] : []),
+    // With the provider named, Codex stops in words when the file is missing.
+    `codex --profile ${provider} -c model_provider=${provider}`,
+  ];
+  return { file: `~/.codex/${provider}.config.toml`, toml: toml.join("\n"), shell: shell.join("\n") };
+}
+
+/** JSON's escapes are TOML's, but for one character. */
+const tomlText = (text: string): string => JSON.stringify(text.toWellFormed()).replaceAll("\x7f", "\\u007f");
