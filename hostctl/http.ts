@@ -1,9 +1,10 @@
-import { request } from "node:http";
+import { type IncomingHttpHeaders, request } from "node:http";
 
 export type Where = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
 export interface Answer {
   readonly status: number;
+  readonly headers: IncomingHttpHeaders;
   readonly body: string;
 }
 
@@ -25,7 +26,7 @@ export function send(where: Where, method: string, path: string, body: unknown, 
         answer += chunk;
       });
       response.on("error", reject);
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body: answer }));
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: answer }));
     });
     outgoing.on("error", reject);
     outgoing.end(text ?? undefined);

@@ -37,7 +37,8 @@ export interface Observer {
   finished(record: RequestRecord, request: IncomingMessage, body: JsonBody | undefined): void;
   gap(model: string | undefined, ms: number): void;
   heartbeat(): void;
-  retry(): void;
+  /** An event stream begins, and ends. */
+  stream(open: boolean): void;
 }
 
 export interface GatewayParts {
@@ -166,9 +167,8 @@ class ServedRequest {
       // A body that is left unread on purpose must not close the client's connection.
       body: hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null,
     };
-    const work = this.#answerWork();
-    const transform = listing ? (body: Buffer) => listedModels(body, this.#config.models, caller.mayUse) : undefined;
-    return await this.#relay(route, up, [], { ...work, transform });
+    const list = (body: Buffer) => ({ body: listedModels(body, this.#config.models, caller.mayUse) });
+    return await this.#relay(route, up, [], listing ? { transform: list } : {});
   }
 
   async #work(route: Route, caller: Caller): Promise<Outcome> {
@@ -290,26 +290,25 @@ class ServedRequest {
     return relay(upstream, origin, up, this.#down, work);
   }
 
-  #answerWork(): AnswerWork {
-    return { onRetry: () => this.#parts.observer.retry() };
-  }
-
   #modelWork(route: Route): AnswerWork {
     const form = formOf(route);
-    const work = this.#answerWork();
-    if (form === undefined) return work;
+    if (form === undefined) return {};
+    const { observer } = this.#parts;
     const model = this.#wish?.model;
-    const meter = (stream: boolean) => new AnswerMeter(form, stream);
-    const onGap = (ms: number) => this.#parts.observer.gap(model, ms);
-    if (this.#wish?.thinking !== "off" || form === "completions") return { ...work, meter, onGap };
+    const work: AnswerWork = {
+      meter: (stream) => new AnswerMeter(form, stream),
+      onGap: (ms) => observer.gap(model, ms),
+      onStream: (open) => observer.stream(open),
+    };
+    if (this.#wish?.thinking !== "off" || form === "completions") return work;
     const filter = new LeakFilter(form);
     this.#filter = filter;
-    const transform = (body: Buffer) => {
-      const clean = withoutLeaks(form, body);
-      this.#leaks += clean.leaks;
-      return clean.body;
+    const transform = (whole: Buffer) => {
+      const { body, leaks } = withoutLeaks(form, whole);
+      this.#leaks += leaks;
+      return { body, headers: leaks === 0 ? [] : ["x-lmstack-leaks", String(leaks)] };
     };
-    return { ...work, meter, onGap, filter, transform };
+    return { ...work, filter, transform };
   }
 
   #leftOut(own: ReadonlySet<string> = ownHeaders): ReadonlySet<string> {
@@ -332,11 +331,11 @@ class ServedRequest {
   #record({ kind, fault, firstTokenAt, meter, stream, retried }: Outcome): RequestRecord {
     const now = performance.now();
     const tokens = meter?.usage();
+    const leaks = this.#leaks + (this.#filter?.leaks ?? 0);
     const model = this.#wish?.model;
-    if (tokens !== undefined && tokens.reasoning > 0 && model !== undefined && this.#wish?.thinking === "off") {
-      if (this.#strategy !== undefined && this.#label.endsWith("/chat/completions"))
-        this.#memory.thought(model, this.#strategy);
-    }
+    const chat = this.#label.endsWith("/chat/completions") && this.#wish?.thinking === "off";
+    if (chat && model !== undefined && this.#strategy !== undefined && (leaks > 0 || (tokens?.reasoning ?? 0) > 0))
+      this.#memory.thought(model, this.#strategy);
     const durationMs = now - this.#started;
     return {
       requestId: this.#id,
@@ -357,7 +356,7 @@ class ServedRequest {
       requestBytes: this.#body?.chunks.length ?? 0,
       responseBytes: this.#down?.bytes ?? 0,
       rewritten: this.#rewritten,
-      leaks: this.#leaks + (this.#filter?.leaks ?? 0),
+      leaks,
       retried,
     };
   }

@@ -4,12 +4,12 @@ import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
 import { faultBody } from "./errors/dialect.ts";
-import { Fault, type FaultCode } from "./errors/fault.ts";
+import { Fault } from "./errors/fault.ts";
 import type { Handler } from "./gateway.ts";
 
 const keepAliveMilliseconds = 75_000;
 
-export function createHttpServer(limits: ProxyConfig["limits"], log: Logger, refused: (code: FaultCode) => void) {
+export function createHttpServer(limits: ProxyConfig["limits"], log: Logger) {
   const headersTimeout = limits.headerSeconds * 1_000;
   const server = http.createServer({
     keepAliveTimeout: keepAliveMilliseconds,
@@ -31,7 +31,6 @@ export function createHttpServer(limits: ProxyConfig["limits"], log: Logger, ref
       socket.destroy();
       return;
     }
-    refused(fault.code);
     log.debug({ code: fault.code, reason: error.code }, "bytes that are no request");
     const body = faultBody(fault, "chat");
     const head = `HTTP/1.1 ${fault.status} ${http.STATUS_CODES[fault.status]}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`;

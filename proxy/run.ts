@@ -11,6 +11,7 @@ import { createHttpServer, serveWith } from "./http-server.ts";
 import { openAdminSocket } from "./life/admin-socket.ts";
 import { FrontDoor } from "./life/front-door.ts";
 import { OwnPaths } from "./own-paths.ts";
+import { Eyes } from "./seeing/eyes.ts";
 import { Catalog } from "./upstream/catalog.ts";
 import { readiness } from "./upstream/readiness.ts";
 import { slotMismatchTeller, slotsOf } from "./upstream/slots.ts";
@@ -31,6 +32,8 @@ export interface RunningProxy {
 }
 
 const connectMilliseconds = 5_000;
+/** Of the package, told by metrics and status page. */
+const version = "0.1.0";
 
 /** `folder` is where the admin socket goes. Rejects when a listener cannot be opened. */
 export async function startProxy(live: LiveConfig, folder: string, log: Logger): Promise<RunningProxy> {
@@ -56,13 +59,26 @@ export async function startProxy(live: LiveConfig, folder: string, log: Logger):
     anonymous: () => !asksForKeys(live.current),
     wrongKeys: () => live.current.limits.wrongKeys,
   });
-  const server = createHttpServer(live.current.limits, log, () => {});
+  const server = createHttpServer(live.current.limits, log);
   const door = new FrontDoor(server);
+  const ready = () => readiness(live.current, () => catalog.loaded(), door.draining);
+  const eyes = new Eyes({
+    log,
+    folder,
+    version,
+    knows: (model) => Object.hasOwn(live.current.models, model) || catalog.known(model) !== undefined,
+    captures: () => live.current.captures,
+    queues: () => admission.snapshot(),
+    connections: () => door.connections,
+    ready: async () => (await ready()).ready,
+  });
   const ownPaths = new OwnPaths({
     isDraining: () => door.draining,
     health: () => ({ status: door.draining ? "draining" : "ok" }),
-    readiness: () => readiness(live.current, () => catalog.loaded(), door.draining),
-    metrics: () => {},
+    readiness: ready,
+    metrics: async (_request, response) => {
+      response.setHeader("content-type", eyes.metrics.contentType).end(await eyes.metrics.text());
+    },
     page: () => {},
     live: () => {},
     admin: () => {},
@@ -76,7 +92,7 @@ export async function startProxy(live: LiveConfig, folder: string, log: Logger):
     admission,
     catalog,
     ownPaths,
-    observer: { finished: (record) => log.info(record, "request"), gap: () => {}, heartbeat: () => {}, retry: () => {} },
+    observer: eyes,
     isDraining: () => door.draining,
     isAdmin: (request) => door.isAdmin(request),
   });
@@ -103,6 +119,7 @@ export async function startProxy(live: LiveConfig, folder: string, log: Logger):
       const cut = await door.drain(drainSeconds * 1_000);
       if (cut > 0) log.warn({ connections: cut }, "connections were cut because drainSeconds were over");
       admission.close();
+      eyes.close();
       await upstream.destroy();
     })();
     return draining;

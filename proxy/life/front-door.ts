@@ -32,6 +32,10 @@ export class FrontDoor {
     return this.#draining;
   }
 
+  get connections(): number {
+    return this.#connections.size;
+  }
+
   isAdmin(request: IncomingMessage): boolean {
     return this.#admin.has(request.socket);
   }

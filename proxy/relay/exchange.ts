@@ -18,13 +18,14 @@ export interface UpstreamRequest {
 export interface AnswerWork {
   /** Of an event stream. */
   readonly filter?: AnswerFilter | undefined;
-  /** Of a whole JSON answer, which is then collected. */
-  readonly transform?: ((body: Buffer) => Buffer) | undefined;
+  /** Of a whole JSON answer, which is then collected. `headers` are added, as a flat list. */
+  readonly transform?: ((body: Buffer) => { readonly body: Buffer; readonly headers?: readonly string[] }) | undefined;
   /** Made when the kind of answer is known. */
   readonly meter?: ((stream: boolean) => AnswerMeter) | undefined;
   /** Milliseconds between two pieces of a stream, from its first token on. */
   readonly onGap?: ((ms: number) => void) | undefined;
-  readonly onRetry: () => void;
+  /** An event stream begins, and ends. */
+  readonly onStream?: ((open: boolean) => void) | undefined;
 }
 
 /** How it ended; `fault` is what the client was told, when something was wrong. */
@@ -151,6 +152,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const readable = encoded === "" || encoded === "identity";
     this.#stream = type.startsWith("text/event-stream");
     if (status === 200 && readable) this.#meter = this.#work.meter?.(this.#stream);
+    if (this.#stream) this.#work.onStream?.(true);
     if (this.#stream && status === 200) {
       if (readable) this.#filter = this.#work.filter;
       this.#down.writeHead(status, this.#filter === undefined ? headers : withoutLength(headers), true);
@@ -206,7 +208,6 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     if (this.#mayRepeat(error)) {
       this.#retries++;
-      this.#work.onRetry();
       this.dispatch();
       return;
     }
@@ -249,10 +250,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   #releaseWhole(held: Held, body: Buffer): void {
     this.#held = undefined;
     this.#meter?.observe(body);
-    const changed = this.#work.transform?.(body) ?? body;
-    const headers = [...withoutLength(held.headers), "content-length", String(changed.length)];
-    this.#down.writeHead(held.status, headers, false);
-    this.#write(changed);
+    const changed = this.#work.transform?.(body) ?? { body };
+    const length = ["content-length", String(changed.body.length)];
+    this.#down.writeHead(held.status, [...withoutLength(held.headers), ...length, ...(changed.headers ?? [])], false);
+    this.#write(changed.body);
   }
 
   #write(chunk: Buffer): void {
@@ -269,6 +270,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#down.response.off("close", this.#onClose);
     this.#down.response.off("drain", this.#onDrain);
     this.#down.close();
+    if (this.#stream) this.#work.onStream?.(false);
     this.#settle({
       kind,
       ...(fault === undefined ? {} : { fault }),
