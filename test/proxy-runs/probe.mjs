@@ -1,0 +1,41 @@
+// Loaded into the proxy's process ahead of it (`--import`): counts what is alive there, when asked over the channel to its parent.
+import { readdirSync } from "node:fs";
+
+const timers = new Set();
+let sweepAt = 4096;
+
+/** Unref'd timers appear in no list of Node's, so each is noted where it is made. */
+function noted(original) {
+  const counted = (...args) => {
+    const timer = original(...args);
+    timers.add(timer);
+    if (timers.size > sweepAt) sweepAt = Math.max(4096, 2 * alive());
+    return timer;
+  };
+  return Object.defineProperties(counted, Object.getOwnPropertyDescriptors(original));
+}
+
+function alive() {
+  for (const timer of timers) if (timer._destroyed) timers.delete(timer);
+  return timers.size;
+}
+
+globalThis.setTimeout = noted(globalThis.setTimeout);
+globalThis.setInterval = noted(globalThis.setInterval);
+
+function listenersOf(emitter) {
+  return emitter.eventNames?.().reduce((sum, name) => sum + emitter.listenerCount(name), 0) ?? 0;
+}
+
+process.on("message", () => {
+  globalThis.gc?.();
+  const handles = process._getActiveHandles();
+  process.send({
+    descriptors: readdirSync("/proc/self/fd").length,
+    timers: alive(),
+    listeners: handles.reduce((sum, handle) => sum + listenersOf(handle), listenersOf(process)),
+    handles: handles.length,
+    resources: process.getActiveResourcesInfo().length,
+    heapBytes: process.memoryUsage().heapUsed,
+  });
+});
