@@ -19,7 +19,7 @@ export interface Exchange {
 
 type Framing = "length" | "chunked" | "close";
 
-function head({ stream, body }: Exchange, framing: Framing, more = ""): string {
+export function head({ stream, body }: Exchange, framing: Framing, more = ""): string {
   const type = stream ? "text/event-stream" : "application/json";
   const frame = {
     length: `Content-Length: ${body.length}\r\n`,
