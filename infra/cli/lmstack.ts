@@ -3,6 +3,8 @@ import { Command } from "commander";
 import { Faults } from "../spec/faults.ts";
 import type { CodexOptions } from "./codex.ts";
 import { CliFault } from "./fault.ts";
+import type { KeysOptions } from "./keys.ts";
+import type { Wishes } from "./keys-plan.ts";
 
 const program = new Command("lmstack")
   .description("an LM Studio endpoint for the Codex CLI on a GPU host")
@@ -36,6 +38,27 @@ codexOptions(codex.command("install"))
 codexOptions(codex.command("check"))
   .description("compare the installed files with the stack's, and ask the endpoint")
   .action(async (options: CodexOptions) => (await import("./codex.ts")).check(options));
+
+const keys = program.command("keys").description("who may use a stack's endpoint");
+const keysOptions = (command: Command): Command =>
+  command
+    .option("--stack <name>", "the stack; the selected one when left out")
+    .option("--json", "print JSON on standard output");
+keysOptions(keys.command("add"))
+  .description("make a key, store it as a secret of the stack, and print it once")
+  .argument("<name>", "what the key is called in the spec, in logs and in reports")
+  .option("--models <ids>", "models that it may use, separated by commas; all when left out")
+  .option("--rate <number>", "requests per minute; as many as come when left out")
+  .option("--expires <when>", "12h, 30d, 8w, 2027-01-31 or 2027-01-31T12:00:00Z; never when left out")
+  .option("--admin", "may also hold and resume models and read reports")
+  .action(async (name: string, options: KeysOptions & Wishes) => (await import("./keys.ts")).add(name, options));
+keysOptions(keys.command("list"))
+  .description("keys of a stack with what they allow; never their values")
+  .action(async (options: KeysOptions) => (await import("./keys.ts")).list(options));
+keysOptions(keys.command("revoke"))
+  .description("take a key away from the stack; the next `pulumi up` makes it true on the host")
+  .argument("<name>", "as `lmstack keys list` has it")
+  .action(async (name: string, options: KeysOptions) => (await import("./keys.ts")).revoke(name, options));
 
 try {
   await program.parseAsync();

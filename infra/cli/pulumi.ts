@@ -18,10 +18,19 @@ async function environment(): Promise<Record<string, string>> {
   );
 }
 
-/** @returns stdout. @throws CliFault with pulumi's own words. */
-export async function askPulumi(args: readonly string[], stack: string | undefined): Promise<string> {
+/**
+ * @param options `input` goes to stdin, where a secret belongs; `folder` holds the project
+ * @returns stdout
+ * @throws CliFault with pulumi's own words
+ */
+export async function askPulumi(
+  args: readonly string[],
+  stack: string | undefined,
+  options: { readonly input?: string; readonly folder?: string } = {},
+): Promise<string> {
   const all = [...args, ...ofStack(stack), "--non-interactive"];
-  const result = await execa("pulumi", all, { cwd: projectRoot, env: await environment(), reject: false });
+  const { input = "", folder: cwd = projectRoot } = options;
+  const result = await execa("pulumi", all, { cwd, input, env: await environment(), reject: false });
   if (result.failed) throw new CliFault(`pulumi ${args.join(" ")}: ${result.stderr?.trim() || result.message}`);
   return result.stdout;
 }

@@ -121,7 +121,7 @@ const key = z
         models: z.array(z.string().min(1)).min(1).default(["*"]).describe("Ids of models that it may use; * is all"),
         requestsPerMinute: z.number().positive().optional(),
         expires: z.iso
-          .datetime({ offset: true, error: "a moment such as 2027-01-01T00:00:00Z" })
+          .datetime({ offset: true, error: 'a moment in quotes, such as "2027-01-01T00:00:00Z"' })
           .optional()
           .describe("The first moment at which it is refused"),
         admin: z.boolean().default(false).describe("May hold and resume models and read reports"),
