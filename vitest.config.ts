@@ -16,6 +16,14 @@ export default defineConfig({
       },
       {
         test: {
+          name: "clients",
+          include: ["test/clients/**/*.test.ts", "test/browser/**/*.test.ts", "test/observability/**/*.test.ts"],
+          testTimeout: 2 * minutes,
+          hookTimeout: 5 * minutes,
+        },
+      },
+      {
+        test: {
           name: "container",
           include: ["test/container/**/*.test.ts"],
           testTimeout: 2 * minutes,

@@ -4,8 +4,10 @@
  */
 import { spawn } from "node:child_process";
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
+import { SetupError } from "../infra/setup/report.mjs";
 import { projectRoot } from "./pulumi/stack.ts";
+import { ensureTestTools } from "./tools.ts";
 
 interface Totals {
   readonly passed: number;
@@ -16,22 +18,29 @@ interface Totals {
 const suites = [
   {
     name: "unit",
-    needsDocker: false,
+    needs: null,
     what: "pure parts, the engine's and LM Studio's stand-ins, hostctl and the proxy on loopback",
   },
-  { name: "container", needsDocker: true, what: "the proxy's image, built and run by Testcontainers" },
-  { name: "e2e", needsDocker: true, what: "real `pulumi up` on test hosts over SSH" },
+  {
+    name: "clients",
+    needs: "tools",
+    what: "the proxy with clients that people use, a real browser, and Prometheus' own checker",
+  },
+  { name: "container", needs: "docker", what: "the proxy's image, built and run by Testcontainers" },
+  { name: "e2e", needs: "docker", what: "real `pulumi up` on test hosts over SSH" },
 ] as const;
 
 const [wanted = [], passedOn = []] = split(process.argv.slice(2));
 const docker = process.env.LMSTACK_DOCKER !== "none";
 const totals: Totals[] = [];
 const missing: string[] = [];
+const environment = { ...process.env };
 let broken = false;
 
 for (const suite of suites.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
-  if (suite.needsDocker && !docker) {
-    missing.push(suite.name);
+  const lacking = await lacks(suite.needs);
+  if (lacking !== null) {
+    missing.push(`${suite.name}. ${lacking}`);
     continue;
   }
   console.log(`\n== ${suite.name}: ${suite.what}`);
@@ -41,14 +50,26 @@ for (const suite of suites.filter(({ name }) => wanted.length === 0 || wanted.in
 }
 
 const sum = (key: keyof Totals) => totals.reduce((total, suite) => total + suite[key], 0);
-for (const name of missing) {
-  console.log(
-    `\nNOT RUN: ${name}. It needs a Docker daemon, and set-up found none that works (its reason is at the top).`,
-  );
-}
+for (const words of missing) console.log(`\nNOT RUN: ${words}`);
 const skipped = sum("skipped");
 console.log(`\n${sum("passed")} passed, ${sum("failed")} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 process.exitCode = broken || sum("failed") > 0 ? 1 : 0;
+
+/** Why a suite cannot run here, in words; null when it can. */
+async function lacks(what: (typeof suites)[number]["needs"]): Promise<string | null> {
+  if (what === "docker" && !docker)
+    return "It needs a Docker daemon, and set-up found none that works (its reason is at the top).";
+  if (what !== "tools") return null;
+  try {
+    const { pathFolders, python } = await ensureTestTools();
+    environment.PATH = [...pathFolders, process.env.PATH].join(delimiter);
+    environment.PYTHONPATH = python;
+    return null;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    return `${error.message} ${error.next}`;
+  }
+}
 
 /** `npm test -- unit e2e --reporter=verbose`: names of suites first, the rest is vitest's. */
 function split(words: readonly string[]): [string[], string[]] {
@@ -72,7 +93,7 @@ async function run(suite: string): Promise<{ exitCode: number; totals: Totals }>
       `--outputFile.json=${report}`,
       ...passedOn,
     ],
-    { cwd: projectRoot, stdio: ["ignore", "pipe", "inherit"] },
+    { cwd: projectRoot, env: environment, stdio: ["ignore", "pipe", "inherit"] },
   );
   let lastWord = performance.now();
   const started = lastWord;

@@ -1,0 +1,84 @@
+/**
+ * What tests need besides the clone's packages: a browser, Prometheus' rule checker, and OpenAI's Python package. Kept outside the clone, so that
+ * every clone of one user shares it; nothing is done when it is there.
+ */
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { ensureDebianPackages, isDebian } from "../infra/setup/apt.mjs";
+import { cacheFolder } from "../infra/setup/folders.mjs";
+import { findOnPath, lastLines, runProgram } from "../infra/setup/program.mjs";
+import { SetupError, say, seconds, withHeartbeat } from "../infra/setup/report.mjs";
+
+const openaiVersion = "3.57.0";
+
+export interface TestTools {
+  /** Put in front of PATH for the tests. */
+  readonly pathFolders: readonly string[];
+  /** Python packages, for PYTHONPATH. */
+  readonly python: string;
+}
+
+/** Throws `SetupError` in words. */
+export async function ensureTestTools(): Promise<TestTools> {
+  if (findOnPath("chromium") === undefined) {
+    await ensureDebianPackages(["chromium", "fonts-dejavu-core"], "the status page is tested in a real browser");
+  }
+  const promtool = await ensurePromtool();
+  return { pathFolders: promtool === undefined ? [] : [promtool], python: await ensurePython() };
+}
+
+/** Out of Debian's package, not installed: that would start a server of its own. */
+async function ensurePromtool(): Promise<string | undefined> {
+  if (findOnPath("promtool") !== undefined) return undefined;
+  const folder = join(cacheFolder(), "prometheus");
+  const programs = join(folder, "usr", "bin");
+  if (existsSync(join(programs, "promtool"))) return programs;
+  if (!isDebian()) {
+    throw new SetupError(
+      "promtool is needed to check the alert rules.",
+      "Install Prometheus with the package manager.",
+    );
+  }
+  await unpacked(folder, "promtool: taking it out of Debian's package prometheus", async (scratch) => {
+    await must("apt-get", ["download", "prometheus"], scratch);
+    await must("sh", ["-c", 'dpkg-deb -x prometheus_*.deb "$1"', "sh", join(scratch, "tree")], scratch);
+    return join(scratch, "tree");
+  });
+  return programs;
+}
+
+async function ensurePython(): Promise<string> {
+  const folder = join(cacheFolder(), `python-openai-${openaiVersion}`);
+  if (existsSync(join(folder, "openai"))) return folder;
+  const { code } = await runProgram("python3", ["-m", "pip", "--version"]);
+  if (code !== 0) await ensureDebianPackages(["python3", "python3-pip"], "OpenAI's Python client is tested");
+  await unpacked(folder, `python: installing openai ${openaiVersion} for the tests`, async (scratch) => {
+    const target = join(scratch, "packages");
+    const args = ["-m", "pip", "install", "--quiet", "--target", target, `openai==${openaiVersion}`];
+    await must("python3", args, scratch);
+    return target;
+  });
+  return folder;
+}
+
+/** `make` returns the folder that becomes `folder`, which so exists whole or not at all. */
+async function unpacked(folder: string, words: string, make: (scratch: string) => Promise<string>): Promise<void> {
+  const started = Date.now();
+  say(words);
+  await mkdir(cacheFolder(), { recursive: true });
+  const scratch = await mkdtemp(join(cacheFolder(), "making-"));
+  try {
+    const made = await withHeartbeat(() => `${words} (${seconds(started)})`, make(scratch));
+    await rm(folder, { recursive: true, force: true });
+    await rename(made, folder);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function must(file: string, args: readonly string[], cwd: string): Promise<void> {
+  const { code, output } = await runProgram(file, [...args], { cwd });
+  if (code !== 0)
+    throw new SetupError(`${file} ${args[0]} failed:\n${lastLines(output)}`, "Run the same command again.");
+}
