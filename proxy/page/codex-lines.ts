@@ -2,20 +2,21 @@
 import type { IncomingMessage } from "node:http";
 import type { StatusSnapshot } from "./snapshot.ts";
 
-const authority = /^(?:[a-z0-9_](?:[a-z0-9_.-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
+/** A name or an address and perhaps a port; nothing that a URL would take for a user, a path or a query. */
+const authority = /^(?:[a-z0-9_.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
 /**
- * `http://host:port` as the browser sees it: by the Host field, and by the word of a proxy in front that ends TLS. A Host that is none is replaced by the address
- * that was connected to.
+ * `http://host:port` as the browser sees it: by the Host field, and by the word of a proxy in front that ends TLS. Instead of a Host that is none it
+ * is the address that was connected to.
  */
 export function originOf({ headers, socket }: IncomingMessage): string {
   const scheme = headers["x-forwarded-proto"] === "https" ? "https" : "http";
   const host = headers.host ?? "";
-  if (authority.test(host)) return `${scheme}://${host.toLowerCase()}`;
-  const { localAddress = "127.0.0.1", localPort } = socket;
+  const url = authority.test(host) ? URL.parse(`${scheme}://${host}`) : null;
+  if (url !== null) return url.origin;
+  const { localAddress = "127.0.0.1", localPort = 80 } = socket;
   const address = localAddress.replace(/^::ffff:/, "");
-  const port = localPort === undefined ? "" : `:${localPort}`;
-  return `${scheme}://${address.includes(":") ? `[${address}]` : address}${port}`;
+  return `${scheme}://${address.includes(":") ? `[${address}]` : address}:${localPort}`;
 }
 
 /** Codex keeps the names `lmstudio` and `ollama` for itself. */

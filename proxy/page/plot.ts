@@ -11,10 +11,8 @@ export function plot(title: string, values: readonly (number | null)[], print: (
   const latest = measured.at(-1);
   const highest = Math.max(0, ...measured);
   const figures =
-    latest === undefined
-      ? html`none in the last 15 minutes`
-      : html`latest <b>${print(latest)}</b>, highest ${print(highest)}`;
-  return html`<figure class="plot"><figcaption><span>${title}</span> <span class="figures">${figures}</span></figcaption>
+    latest === undefined ? html`none measured` : html`latest <b>${print(latest)}</b>, highest ${print(highest)}`;
+  return html`<figure class="plot"><figcaption>${title} <span class="figures">${figures}</span></figcaption>
 <svg viewBox="0 0 ${90 * step} ${height}" preserveAspectRatio="none" aria-hidden="true" focusable="false"><path d="${columns(values, highest)}"/></svg>
 <p class="axis" aria-hidden="true"><span>15 min ago</span><span>now</span></p></figure>`;
 }

@@ -58,20 +58,21 @@ export function renderPage(snapshot: StatusSnapshot, origin: string): string {
 <body>
 <a class="skip" href="#main">Skip to the models</a>
 <header>
-<p class="brand">lmstack</p>
+<p class="brand"><b>lmstack</b> <span id="connection" class="quiet" role="status">As of ${taken} UTC; reload for newer figures.</span></p>
 <h1>${new URL(origin).hostname}</h1>
+<p class="quiet">Endpoint <code>${origin}/v1</code></p>
 <div id="state" role="status" aria-live="polite">${part("state")}</div>
 </header>
 <main id="main" tabindex="-1">
 <section id="models" aria-labelledby="models-title">${part("models")}</section>
+<section id="cards" aria-label="Graphics cards">${part("cards")}</section>
 <section id="errors" aria-labelledby="errors-title">${part("errors")}</section>
 <section id="codex" aria-labelledby="codex-title">${part("codex")}</section>
-<section id="cards" aria-label="Graphics cards">${part("cards")}</section>
 </main>
 <footer>
 <div id="process">${part("process")}</div>
-<p><span id="connection" role="status" aria-live="polite">As of ${taken} UTC; reload for newer figures.</span> <span id="notice" role="status" aria-live="polite"></span></p>
 </footer>
+<p id="notice" role="status"></p>
 <script>${ownText(script)}</script>
 </body>
 </html>
@@ -89,8 +90,8 @@ function stateOf({ ending, ready, reason, problem }: StatusSnapshot): Html {
   const told =
     problem === null
       ? undefined
-      : html`<p class="problem"><b>The newest configuration is not in force.</b> ${withCommands(problem)}</p>`;
-  return html`<p class="state ${look}"><b>${word}.</b> ${withCommands(reason)}</p>${told}`;
+      : html`<p class="problem"><b class="bad">The newest configuration is not in force.</b> ${withCommands(problem)}</p>`;
+  return html`<p class="state"><b class="${look}">${word}.</b> ${withCommands(reason)}</p>${told}`;
 }
 
 /** What the reader is told to run stands out. */
@@ -111,19 +112,29 @@ function modelsOf({ models, moreModels, at }: StatusSnapshot): Html {
 
 function modelOf(status: ModelStatus, index: number, now: number): Html {
   const { model, state, contextLength, thinking, heldUntil } = status;
-  const [word, look] = heldUntil !== null ? ["held", "wait"] : [state, state === "loaded" ? "good" : "bad"];
+  const [word, look] = heldUntil !== null ? ["held", "wait"] : tags[state];
   const facts = [
-    `thinking ${thinking === "client" ? "as the client says" : thinking}`,
-    ...(contextLength === null ? [] : [`${whole(contextLength)} tokens of context`]),
+    `thinking ${thinking === "client" ? "as the client asks" : thinking}`,
+    ...(contextLength === null ? [] : [`${whole(contextLength)} tokens context`]),
     ...(heldUntil === null ? [] : [`new requests wait for at most ${duration((heldUntil - now) / 1000 + 1)} more`]),
   ];
   return html`<article class="model" aria-labelledby="model-${index}">
 <div class="who"><h3 id="model-${index}"><bdi>${model}</bdi></h3>
-<p class="quiet"><span class="tag ${look}">${word === "unknown" ? "not known" : word}</span> ${facts.join(" · ")}</p>
+<p class="quiet"><b class="${look}">${word}</b> · ${facts.join(" · ")}</p>
 ${picture(status)}<p>${occupancy(status)}</p></div>
-${plot("Tokens a second", status.tokensPerSecond, rate)}
-${plot("Time to first token", status.firstTokenMs, milliseconds)}
+${plots(status)}
 </article>`;
+}
+
+const tags = {
+  loaded: ["loaded", "good"],
+  "not loaded": ["not loaded", "bad"],
+  unknown: ["not known", "wait"],
+} as const satisfies Record<ModelStatus["state"], unknown>;
+
+function plots({ tokensPerSecond, firstTokenMs }: ModelStatus): Html {
+  if (tokensPerSecond.length === 0) return html`<p class="quiet">No answer in the last 15 minutes.</p>`;
+  return html`${plot("Tokens a second", tokensPerSecond, rate)}${plot("Time to first token", firstTokenMs, milliseconds)}`;
 }
 
 function occupancy({ slots, running, claimed, queued }: ModelStatus): Html {
@@ -142,6 +153,7 @@ const mostDrawn = 32;
 function picture({ slots, running, claimed, queued }: ModelStatus): Html {
   const boxes: Html[] = [];
   const drawn = Math.min(mostDrawn, Math.max(slots ?? 0, running + claimed));
+  if (drawn + queued === 0) return html``;
   for (let place = 0; place < drawn; place++) {
     const look = place < running ? "busy" : place < running + claimed ? "claimed" : "free";
     boxes.push(html`<i class="slot ${look}"></i>`);
@@ -197,22 +209,20 @@ function codexOf(snapshot: StatusSnapshot, origin: string): Html {
   const { file, toml, shell } = codexLines(origin, snapshot);
   const keyHint = snapshot.keyed ? html` Put your key in the place of <code>YOUR-KEY</code>.` : undefined;
   return html`<h2 id="codex-title">Set up Codex</h2>
-<p>Save this as <code>${file}</code>:</p>
-${block("codex-file", "Codex configuration", toml)}
-<p>Then start Codex with it.${keyHint}</p>
-${block("codex-start", "Commands that start Codex", shell)}`;
+${block("codex-file", "the configuration", html`Save this as <code>${file}</code>`, toml)}
+${block("codex-start", "the commands", html`Then start Codex with it.${keyHint}`, shell)}`;
 }
 
 /** Long lines scroll inside it, which the keyboard must be able to do too. */
-function block(id: string, name: string, text: string): Html {
-  return html`<div class="block"><pre id="${id}" tabindex="0" role="group" aria-label="${name}">${text}</pre>
-<button type="button" id="${id}-copy" class="copy" data-copy="${id}" aria-label="Copy: ${name}">Copy</button></div>`;
+function block(id: string, name: string, lead: Html, text: string): Html {
+  return html`<div class="block"><p id="${id}-lead">${lead}</p><button type="button" id="${id}-copy" data-copy="${id}">Copy ${name}</button>
+<pre id="${id}" tabindex="0" role="group" aria-labelledby="${id}-lead">${text}</pre></div>`;
 }
 
 function processOf({ version, startedAt, at, openStreams, connections, upstream, keyed }: StatusSnapshot): Html {
   const facts: readonly (readonly [string, string])[] = [
     ["Version", version],
-    ["Running for", duration(Math.floor((at - startedAt) / 60_000) * 60) || "0 s"],
+    ["Running for", at - startedAt < 60_000 ? "less than a minute" : duration((at - startedAt) / 1000)],
     ["Open streams", whole(openStreams)],
     ["Connections", whole(connections)],
     ["LM Studio", upstream],

@@ -19,7 +19,7 @@ const show = () => {
   const word = document.querySelector("#state b");
   if (word !== null) document.title = word.textContent.replace(/\\.$/, "") + " \\u00b7 lmstack";
 };
-let source, again;
+let source, again, quiet;
 const listen = () => {
   clearTimeout(again);
   source?.close();
@@ -52,8 +52,9 @@ document.addEventListener("click", async ({ target }) => {
     done = document.execCommand("copy");
     if (done) getSelection().removeAllRanges();
   }
-  say("notice", "");
   say("notice", done ? "Copied." : "Copying is not allowed here; the text is selected.");
+  clearTimeout(quiet);
+  quiet = setTimeout(() => say("notice", ""), 4000);
 });
 document.documentElement.classList.add("scripted");
 show();

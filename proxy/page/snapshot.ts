@@ -2,6 +2,7 @@
 import type { GpuFacts } from "../../infra/spec/gpu-facts.ts";
 import type { ProxyConfig } from "../../infra/spec/proxy-config.ts";
 import type { ModelQueue } from "../admission/admission.ts";
+import { noModel, otherModel } from "../seeing/model-label.ts";
 import type { ModelSeries, RecentError, SeriesSnapshot } from "../seeing/series.ts";
 import { type Thinking, thinkingFor } from "../thinking/policy.ts";
 import type { LoadedModels } from "../upstream/catalog.ts";
@@ -107,7 +108,7 @@ function modelNames({ config, loaded, queues, series }: SnapshotParts): string[]
   const names = new Set(Object.keys(config.models));
   for (const name of loaded?.keys() ?? []) names.add(name);
   for (const { model } of busy) names.add(model);
-  for (const { model } of series.models) names.add(model);
+  for (const { model } of series.models) if (model !== noModel && model !== otherModel) names.add(model);
   names.delete("*");
   return [...names];
 }
