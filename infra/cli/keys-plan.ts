@@ -112,8 +112,6 @@ export function withoutKey(text: string, file: string, id: string): Without {
   const left = list.items.filter((item) => idOf(item) !== id);
   if (left.length === list.items.length) return { text, found: false };
   list.items = left;
-  // An empty list of block form has no text of its own.
-  if (left.length === 0) list.flow = true;
   const open = checkHostSpec(specOf(document)).faults.find(({ where }) => where === "proxy.bind");
   return { text: textOf(document), found: true, ...(open ? { refusal: faultLine(open) } : {}) };
 }

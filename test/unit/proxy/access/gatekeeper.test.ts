@@ -129,8 +129,12 @@ describe("requests per minute", () => {
   });
 
   it("are not given anew by a reload, and a lower limit holds at once", () => {
-    const { world, bearer } = keeper([proxyKey("a", { requestsPerMinute: 5 })]);
+    const { world, bearer } = keeper([proxyKey("a", { requestsPerMinute: 4 })]);
     expect(idOf(bearer("secret-of-a"))).toBe("a");
+    world.keys = [proxyKey("a", { requestsPerMinute: 4 }, "rotated")];
+    for (let asked = 0; asked < 3; asked++) expect(idOf(bearer("rotated"))).toBe("a");
+    expect(refused(bearer("rotated")).status).toBe(429);
+    world.now += minute;
     world.keys = [proxyKey("a", { requestsPerMinute: 2 }), proxyKey("b")];
     expect(idOf(bearer("secret-of-a"))).toBe("a");
     expect(idOf(bearer("secret-of-a"))).toBe("a");
