@@ -21,6 +21,7 @@ export type FaultCode =
   | "websocket_not_supported"
   | "queue_full"
   | "queue_timeout"
+  | "too_many_viewers"
   | "upstream_down"
   | "upstream_failed"
   | "upstream_error"
