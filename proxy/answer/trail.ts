@@ -1,0 +1,49 @@
+/** The last bytes of a stream that passed unread: what it takes to know where its texts stand, should that matter later. */
+import { hasBlankLine, lastEventEnd } from "./events.ts";
+
+/** A few events: enough to see whether a line has begun. */
+const enough = 2048;
+/** Of an event without an end; its beginning is given up then. */
+const most = 33_554_432;
+
+export class Trail {
+  #chunks: Buffer[] = [];
+  #length = 0;
+  #complete = true;
+
+  get empty(): boolean {
+    return this.#length === 0;
+  }
+
+  add(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    // The event that is not complete begins in this chunk, or else everything since its beginning is kept.
+    if (this.#length > enough && this.#chunks.length > 1 && hasBlankLine(chunk)) this.#trim(enough);
+    if (this.#length > most) this.#trim(0);
+  }
+
+  /** The last events and the one that is not complete; `complete` when nothing before them is missing. */
+  take(): { readonly bytes: Buffer; readonly complete: boolean } {
+    const [first] = this.#chunks;
+    const all = first !== undefined && this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks, this.#length);
+    const start = lastEventEnd(all.subarray(0, Math.max(0, lastEventEnd(all) - enough)));
+    const complete = this.#complete && start === 0;
+    this.#chunks = [];
+    this.#length = 0;
+    this.#complete = true;
+    return { bytes: start === 0 ? all : all.subarray(start), complete };
+  }
+
+  #trim(keep: number): void {
+    let count = 0;
+    for (const chunk of this.#chunks) {
+      if (this.#length - chunk.length < keep) break;
+      this.#length -= chunk.length;
+      count += 1;
+    }
+    if (count === 0) return;
+    this.#chunks.splice(0, count);
+    this.#complete = false;
+  }
+}
