@@ -1,22 +1,12 @@
 /** What is true at the moment of a scrape: slots, queues, connections, cards. */
 import { Gauge, type Registry } from "prom-client";
 import type { GpuFacts } from "../../infra/spec/gpu-facts.ts";
+import type { ModelQueue } from "../admission/admission.ts";
 import type { ModelLabels } from "./model-label.ts";
-
-/** One model's part of the admission's snapshot. */
-export interface QueueFacts {
-  readonly model: string;
-  /** null: as many as come. */
-  readonly slots: number | null;
-  readonly running: number;
-  readonly queued: number;
-  readonly claimed: number;
-  readonly heldUntil: number | null;
-}
 
 /** None of these may throw or reject: a scrape is asked for most when something is wrong. */
 export interface GaugeSources {
-  readonly queues: () => readonly QueueFacts[];
+  readonly queues: () => readonly ModelQueue[];
   readonly openStreams: () => number;
   readonly connections: () => number;
   readonly gpus: () => readonly GpuFacts[] | Promise<readonly GpuFacts[]>;
@@ -83,7 +73,7 @@ export class Gauges {
     this.#readGpus(cards);
   }
 
-  #readQueues(rows: readonly QueueFacts[]): void {
+  #readQueues(rows: readonly ModelQueue[]): void {
     for (const gauge of Object.values(this.#queues)) gauge.reset();
     for (const row of rows) {
       const labels = { model: this.#labels.of(row.model) };

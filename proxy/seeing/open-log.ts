@@ -3,20 +3,19 @@ import { type Logger, pino } from "pino";
 
 const gatheredBytes = 4096;
 const gatheredMilliseconds = 1000;
-/** A reader that has stopped must not take the memory: behind so much the newest lines are dropped. */
-const mostBytes = 64 * 1024 * 1024;
 
 /**
- * Writing each line by itself costs a system call a request. pino flushes what is gathered on `exit`, so after `process.exit` and after an
- * exception that nobody caught; only a SIGKILL can cost a second's lines.
+ * Writing each line by itself costs a system call a request. What is gathered is written synchronously on purpose: a write that is still
+ * under way when the process ends and the last flush mix their bytes, as pino's asynchronous destination does. The flush on `exit` also
+ * covers an exception that nobody caught; only a SIGKILL costs the last second's lines.
  */
 export function openLog(): Logger {
   const destination = pino.destination({
     dest: 1,
-    sync: false,
+    sync: true,
     minLength: gatheredBytes,
-    maxLength: mostBytes,
     periodicFlush: gatheredMilliseconds,
   });
+  process.on("exit", () => destination.flushSync());
   return pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
