@@ -7,7 +7,7 @@ import { privileged } from "../command.ts";
 import { sha256 } from "../digest.ts";
 import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
-import { get } from "../http.ts";
+import { get, send } from "../http.ts";
 import { listeners, ownerOf } from "../listeners.ts";
 import { pause } from "../pause.ts";
 import { commandLine, endProcess, markOf } from "../process.ts";
@@ -70,6 +70,8 @@ export async function convergeProxyFiles(host: Host, document: ProxyFiles): Prom
   } else {
     await service.remove();
   }
+  // A container whose configuration changed is about to be replaced, and what runs in it may be too old for the new one.
+  if (!fresh || document.runtime === "native") await reloadProxies(host);
   await storeToken(host, "proxy-files", document.token);
   return changes;
 }
@@ -101,6 +103,21 @@ export async function adminSockets(host: Host): Promise<string[]> {
     if ((await get({ socketPath: path }, "/healthz", 1500)) !== null) alive.push({ path, since });
   }
   return alive.sort((a, b) => b.since - a.since).map(({ path }) => path);
+}
+
+/** A proxy looks at its files once a second; whoever asks it next with a new key would be too early. */
+async function reloadProxies(host: Host): Promise<void> {
+  for (const socketPath of await adminSockets(host)) {
+    const answer = await send({ socketPath }, "POST", "/-/reload", null, 5000).catch(() => null);
+    if (answer?.status !== 200) continue;
+    const { problem } = JSON.parse(answer.body) as { problem?: string | null };
+    if (typeof problem !== "string") continue;
+    throw new HostFailure(
+      "unhealthy",
+      `the proxy keeps its former configuration and keys, because the new ones are wrong: ${problem}`,
+      "correct proxy in the spec, then run up again",
+    );
+  }
 }
 
 const ancestorScript = "lms-no-think-proxy.py";

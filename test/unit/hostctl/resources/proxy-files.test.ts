@@ -1,4 +1,5 @@
 import { mkdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Scratch } from "../scratch.ts";
@@ -57,6 +58,28 @@ test("a digest that is none is refused before anything is written", async () => 
   const answer = await host.run("converge", "proxy-files", document([{ id: "a", sha256: "secret" }]));
   expect(answer.error).toMatchObject({ code: "bad_document", message: expect.stringContaining("keys.0.sha256") });
   await expect(stat(at("keys.json"))).rejects.toThrow("ENOENT");
+});
+
+test("a proxy that runs has taken other keys when the command ends, and a refusal of it is told", async () => {
+  await changes([key("a")]);
+  const asked: string[] = [];
+  let problem: string | null = null;
+  const proxy = createServer(async (request, response) => {
+    const held = await readFile(at("keys.json"), "utf8");
+    asked.push(`${request.method} ${request.url} ${held.includes("d".repeat(64))}`);
+    response.end(JSON.stringify({ problem }));
+  }).listen(at("admin-1.sock"));
+  try {
+    await changes([key("a", "d")]);
+    expect(asked).toContain("POST /-/reload true");
+    problem = "keys.json: keys[0] (a): wrong";
+    for (let time = 0; time < 2; time++) {
+      const answer = await host.run("converge", "proxy-files", document([key("a")]));
+      expect(answer.error).toMatchObject({ code: "unhealthy", message: expect.stringContaining(problem) });
+    }
+  } finally {
+    await new Promise((resolve) => proxy.close(resolve));
+  }
 });
 
 test("removal takes the keys too", async () => {
