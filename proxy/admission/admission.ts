@@ -81,7 +81,6 @@ export class Admission {
     this.#changed();
     if (verdict === "start") return ticket;
     const waiting = ticket.wait();
-    this.#arm();
     return waiting;
   }
 
@@ -123,7 +122,6 @@ export class Admission {
   /** Slots or limits were declared anew. */
   slotsChanged(): void {
     for (const line of this.#lines.values()) this.#carryOut(line, line.queue.resize(this.#slots(line.model)));
-    this.#arm();
   }
 
   /** Every model that has something to do, and those with a limit that were asked for lately. */
@@ -182,7 +180,7 @@ export class Admission {
       else effect.who.refuse(timeoutFault(line.model, line.queue, this.#limits().queueSeconds, this.#now()));
     }
     this.#changed();
-    // Without a timer nobody waits and nothing is held: the way of most requests.
+    // Without a timer nobody waits and nothing is held, as after most requests.
     if (this.#timer !== undefined) this.#arm();
   }
 

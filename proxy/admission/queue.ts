@@ -37,7 +37,7 @@ export class Queue<T extends Entrant> {
   readonly #waiting = new Set<T>();
   readonly #normal = new Rounds<T>();
   readonly #low = new Rounds<T>();
-  /** Normal requests that started while a low one waited. */
+  /** Normal requests that started while a low one waited, since the last low one did. */
   #passed = 0;
   #serviceMs: number | undefined;
 
@@ -98,9 +98,7 @@ export class Queue<T extends Entrant> {
   /** False when it does not wait any more. */
   leave(who: T): boolean {
     if (!this.#waiting.delete(who)) return false;
-    const rounds = who.low ? this.#low : this.#normal;
-    rounds.delete(who);
-    if (this.#low.empty) this.#passed = 0;
+    (who.low ? this.#low : this.#normal).delete(who);
     return true;
   }
 

@@ -105,6 +105,29 @@ describe("a request for a model", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it("is told to try later when more requests wait behind it", async () => {
+    const queues = admission();
+    atOnce(queues.enter(ask()));
+    const second = queues.enter(ask());
+    vi.advanceTimersByTime(1_000);
+    queues.enter(ask());
+    await vi.advanceTimersByTimeAsync(599_000);
+    expect(await refusal(second)).toMatchObject({ retryAfter: 10 });
+  });
+
+  it("leaves no timer and no unheard rejection when its client goes away", async () => {
+    const queues = admission();
+    atOnce(queues.enter(ask()));
+    const unheard = vi.fn();
+    process.once("unhandledRejection", unheard);
+    waits(queues.enter(ask())).leave();
+    expect(vi.getTimerCount()).toBe(0);
+    vi.useRealTimers();
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("unhandledRejection", unheard);
+    expect(unheard).not.toHaveBeenCalled();
+  });
+
   it("leaves its place at once when its client goes away, and the rest of the queue moves up", async () => {
     const queues = admission();
     const first = atOnce(queues.enter(ask()));
@@ -154,6 +177,14 @@ describe("a request for a model", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it("finds no hold any more once its time is over", () => {
+    const queues = admission();
+    queues.hold("m", 60);
+    vi.advanceTimersByTime(60_000);
+    expect(queues.held.size).toBe(0);
+    atOnce(queues.enter(ask()));
+  });
+
   it("is told of a model that is being loaded anew when the hold was longer than its patience", async () => {
     const queues = admission();
     queues.hold("m", 700);
@@ -173,6 +204,9 @@ describe("a request for a model", () => {
       { model: "free", slots: null, running: 1, claimed: 7 },
     ]);
     queues.claims("another", { m: 1 });
+    expect(queues.snapshot()[0]).toMatchObject({ claimed: 2 });
+    queues.enter(ask());
+    expect(fullRefusal(queues).message).toContain("2 run and 2 wait");
     queues.claims("predecessor", {});
     expect(queues.snapshot()[0]).toMatchObject({ running: 0, claimed: 1 });
     queues.claims("another", { m: 0 });

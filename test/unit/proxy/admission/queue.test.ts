@@ -235,6 +235,18 @@ describe("a model's queue", () => {
     expect(order).toEqual(["ann", "bob", "cy", "ann"]);
   });
 
+  it("does not let a key whose thread is always warm keep another key waiting", () => {
+    const world = new World(1, 50);
+    for (let each = 0; each < 2; each++) world.enter("ann", false, "warm");
+    world.enter("bob");
+    const turns: string[] = [];
+    for (let end = 0; end < 4; end++) {
+      turns.push(...world.finish().map(({ key }) => key));
+      world.enter("ann", false, "warm");
+    }
+    expect(turns.indexOf("bob")).toBe(1);
+  });
+
   it("refuses while it is full, and has a place again as soon as one leaves", () => {
     const world = new World(1, 1);
     const ask = (): Asking => ({ name: "x", key: "ann", low: false, thread: undefined, since: 0 });
