@@ -52,7 +52,8 @@ export interface GatewayParts {
   readonly catalog: Catalog;
   readonly observer: Observer;
   readonly ownPaths: OwnPaths;
-  readonly isDraining: () => boolean;
+  /** Nothing new is accepted here: clients are asked to open their next connection elsewhere. */
+  readonly isLeaving: () => boolean;
   /** Whether a request came in by the admin socket, whose file permissions stand for a key. */
   readonly isAdmin: (request: IncomingMessage) => boolean;
 }
@@ -71,7 +72,7 @@ const joinedBytes = 131_072;
 export function createGateway(parts: GatewayParts): Handler {
   const memory = new StrategyMemory();
   return (request, response) => {
-    if (parts.isDraining()) response.shouldKeepAlive = false;
+    if (parts.isLeaving()) response.shouldKeepAlive = false;
     const served = new ServedRequest(parts, memory, request, response);
     void served.run();
   };

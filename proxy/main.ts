@@ -1,10 +1,11 @@
-/** Command line of the proxy: `--config FILE` serves, `health` asks the process of this container whether it is up. */
+/** Command line of the proxy: `--config FILE` serves, `hold` keeps the socket while serving processes come and go, `health` asks the process of this container whether it is up. */
 import { parseArgs } from "node:util";
 import { checkHealth } from "./life/health.ts";
 
-const usage = `Usage: proxy --config FILE   serve with this configuration
-       proxy health          exit 0 when the proxy of this container is up
-       proxy --help          show this`;
+const usage = `Usage: proxy --config FILE        serve with this configuration
+       proxy hold --config FILE   hold the listening socket and serve in a child process; SIGHUP replaces the child
+       proxy health               exit 0 when the proxy of this container is up
+       proxy --help               show this`;
 
 class UsageFault extends Error {
   override readonly name = "UsageFault";
@@ -23,6 +24,9 @@ async function main(): Promise<void> {
     // Loaded only now: the health command runs every few seconds and needs none of it.
     const { serve } = await import("./serve.ts");
     await serve(values.config);
+  } else if (positionals.length === 1 && positionals[0] === "hold" && values.config !== undefined) {
+    const { hold } = await import("./hold.ts");
+    await hold(values.config);
   } else {
     throw new UsageFault(usage);
   }

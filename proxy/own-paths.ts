@@ -24,7 +24,6 @@ export interface OwnPath {
 type Answer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
 export interface OwnAnswers {
-  readonly isDraining: () => boolean;
   readonly readiness: () => Promise<Readiness>;
   readonly health: () => Record<string, unknown>;
   readonly metrics: Answer;

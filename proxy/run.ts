@@ -5,12 +5,16 @@ import type { Logger } from "pino";
 import { Pool } from "undici";
 import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
 import { Gatekeeper } from "./access/gatekeeper.ts";
+import { handleAdmin } from "./admin/api.ts";
 import { Admission } from "./admission/admission.ts";
 import { asksForKeys, createGateway } from "./gateway.ts";
 import { createHttpServer, serveWith } from "./http-server.ts";
 import { openAdminSocket } from "./life/admin-socket.ts";
 import { FrontDoor } from "./life/front-door.ts";
+import { Succession, takeOver } from "./life/handover.ts";
 import { OwnPaths } from "./own-paths.ts";
+import { StatusPage } from "./page/page.ts";
+import { ProxySources } from "./page/sources.ts";
 import { Eyes } from "./seeing/eyes.ts";
 import { Catalog } from "./upstream/catalog.ts";
 import { readiness } from "./upstream/readiness.ts";
@@ -35,8 +39,23 @@ const connectMilliseconds = 5_000;
 /** Of the package, told by metrics and status page. */
 const version = "0.1.0";
 
-/** `folder` is where the admin socket goes. Rejects when a listener cannot be opened. */
-export async function startProxy(live: LiveConfig, folder: string, log: Logger): Promise<RunningProxy> {
+export interface StartOptions {
+  /** A socket that somebody else opened and listens on: a service manager, or the parent process. */
+  readonly inheritedSocket?: number | undefined;
+  /** Asked for by the admin call `drain`; the process ends after it. */
+  readonly onDrained?: () => void;
+}
+
+/**
+ * `folder` is where the admin socket goes, and where predecessors are found, from whom this one takes over. Rejects when a listener cannot be
+ * opened.
+ */
+export async function startProxy(
+  live: LiveConfig,
+  folder: string,
+  log: Logger,
+  { inheritedSocket, onDrained }: StartOptions = {},
+): Promise<RunningProxy> {
   const { origin } = new URL(live.current.upstream);
   const upstream = new Pool(origin, {
     connect: { timeout: connectMilliseconds },
@@ -60,7 +79,8 @@ export async function startProxy(live: LiveConfig, folder: string, log: Logger):
     wrongKeys: () => live.current.limits.wrongKeys,
   });
   const server = createHttpServer(live.current.limits, log);
-  const door = new FrontDoor(server);
+  const door = new FrontDoor(server, () => live.current.limits, log);
+  const succession = new Succession(door, admission, log);
   const ready = () => readiness(live.current, () => catalog.loaded(), door.draining);
   const eyes = new Eyes({
     log,
@@ -72,16 +92,41 @@ export async function startProxy(live: LiveConfig, folder: string, log: Logger):
     connections: () => door.connections,
     ready: async () => (await ready()).ready,
   });
+  const page = new StatusPage(
+    new ProxySources({
+      config: () => live.current,
+      problem: () => live.problem,
+      isEnding: () => door.draining,
+      admission,
+      catalog,
+      slotsOf: (model) => slotsOf(live.current.models, catalog, model),
+      series: eyes.series,
+      gpus: () => eyes.gpu.latest(),
+      openStreams: () => eyes.openStreams,
+      connections: () => door.connections,
+      version,
+    }),
+  );
   const ownPaths = new OwnPaths({
-    isDraining: () => door.draining,
-    health: () => ({ status: door.draining ? "draining" : "ok" }),
-    readiness: ready,
+    health: () => ({ status: door.draining ? "draining" : "ok", listening: door.listening }),
+    readiness: async () => ({ ...(await ready()), ...(live.problem === undefined ? {} : { problem: live.problem }) }),
     metrics: async (_request, response) => {
       response.setHeader("content-type", eyes.metrics.contentType).end(await eyes.metrics.text());
     },
-    page: () => {},
-    live: () => {},
-    admin: () => {},
+    page: async (request, response) => {
+      // So that the cards are there at the next look.
+      void eyes.gpu.facts();
+      await page.serve(request, response);
+    },
+    live: (request, response) => page.live(request, response),
+    admin: (request, response, { admin }) =>
+      handleAdmin(request, response, admin, {
+        admission,
+        usage: () => eyes.usage.report(),
+        captures: () => eyes.captures.list(),
+        drain: () => void drain().then(onDrained),
+        handOver: (...call) => succession.handOver(...call),
+      }),
   });
   const gateway = createGateway({
     settings: live,
@@ -93,7 +138,7 @@ export async function startProxy(live: LiveConfig, folder: string, log: Logger):
     catalog,
     ownPaths,
     observer: eyes,
-    isDraining: () => door.draining,
+    isLeaving: () => !door.listening,
     isAdmin: (request) => door.isAdmin(request),
   });
   serveWith(server, gateway);
@@ -104,18 +149,23 @@ export async function startProxy(live: LiveConfig, folder: string, log: Logger):
   const reusePort = process.platform === "linux";
   let address: AddressInfo;
   try {
-    address = (await door.listen({ host, port, reusePort }, "clients")) as AddressInfo;
+    address = await door.listen(inheritedSocket === undefined ? { host, port, reusePort } : { fd: inheritedSocket });
   } catch (error) {
     await door.drain(0);
+    eyes.close();
     await upstream.destroy();
     throw error;
   }
+  succession.place = address;
+  const giveBack = await takeOver({ socket: adminSocket, place: address, admission, log });
 
   let draining: Promise<void> | undefined;
   const drain = () => {
     draining ??= (async () => {
       const { drainSeconds } = live.current;
       log.info({ drainSeconds }, "draining: nothing new is accepted");
+      page.close();
+      giveBack();
       const cut = await door.drain(drainSeconds * 1_000);
       if (cut > 0) log.warn({ connections: cut }, "connections were cut because drainSeconds were over");
       admission.close();

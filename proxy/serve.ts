@@ -1,37 +1,42 @@
 /** From a configuration file to a serving process, and from a signal to its end. */
 import path from "node:path";
-import { pino } from "pino";
-import { ConfigFault, readConfig } from "./config.ts";
+import { ConfigFault } from "./config.ts";
 import { writePointer } from "./life/health.ts";
+import { inheritedSocket } from "./life/inherited-socket.ts";
+import { Settings } from "./life/settings.ts";
 import { startProxy } from "./run.ts";
+import { openLog } from "./seeing/open-log.ts";
 
 export async function serve(file: string): Promise<void> {
-  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
-  const config = await readConfig(file);
-  const live = { current: config, problem: undefined, onChange: () => {} };
-  const proxy = await startProxy(live, path.dirname(file), log).catch((error: NodeJS.ErrnoException) => {
-    const { host, port } = config.listen;
+  const log = openLog();
+  const settings = await Settings.open(file, log);
+  const { listen, upstream } = settings.current;
+  const end = () => process.exit(0);
+  const options = { inheritedSocket: inheritedSocket(process.env, process.pid), onDrained: end };
+  const proxy = await startProxy(settings, path.dirname(file), log, options).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EADDRINUSE" && error.code !== "EACCES" && error.code !== "EADDRNOTAVAIL") throw error;
     throw new ConfigFault(
-      `${file}: listen: cannot listen on ${host}:${port} (${error.code}); stop what is there, or choose another address`,
+      `${file}: listen: cannot listen on ${listen.host}:${listen.port} (${error.code}); stop what is there, or choose another address`,
     );
   });
   await writePointer(proxy.adminSocket).catch((error: Error) => {
     log.warn({ reason: error.message }, "the health command will not find this process");
   });
-  const startupMs = Math.round(performance.now());
-  log.info(
-    { address: proxy.address, adminSocket: proxy.adminSocket, upstream: config.upstream, startupMs },
-    "listening",
-  );
+  const { address, adminSocket } = proxy;
+  if (address.port !== listen.port)
+    log.warn({ address, listen }, "the socket that was handed in is another than declared");
+  log.info({ address, adminSocket, upstream, startupMs: Math.round(performance.now()) }, "listening");
+  // To a parent that holds the socket: from here on it may let the predecessor go.
+  process.send?.("serving");
   let signals = 0;
-  const end = (signal: NodeJS.Signals) => {
+  const onSignal = (signal: NodeJS.Signals) => {
     signals++;
     // A second signal means it: whoever waits at a terminal does not want to wait for a long answer.
-    if (signals > 1) process.exit(0);
+    if (signals > 1) end();
     log.info({ signal }, "asked to end");
-    void proxy.drain().then(() => process.exit(0));
+    void proxy.drain().then(end);
   };
-  process.on("SIGTERM", end);
-  process.on("SIGINT", end);
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  process.on("SIGHUP", () => void settings.reload());
 }

@@ -17,6 +17,7 @@ export type FaultCode =
   | "model_not_allowed"
   | "management_closed"
   | "admin_only"
+  | "other_address"
   | "unknown_path"
   | "websocket_not_supported"
   | "queue_full"

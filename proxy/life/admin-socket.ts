@@ -5,6 +5,7 @@ import net from "node:net";
 import path from "node:path";
 import type { FrontDoor } from "./front-door.ts";
 
+/** Names of admin sockets in a folder that proxies share. */
 const socketName = /^admin-[0-9a-f]+\.sock$/;
 /** Kernel limit for the path of a unix socket on Linux and macOS, one byte less than the smaller field. */
 const longestSocketPath = 103;
@@ -20,11 +21,18 @@ export async function openAdminSocket(door: FrontDoor, folder: string): Promise<
   }
   // Bound inside this very call, so that the file is never open to others, not even for a moment.
   const before = process.umask(0o177);
-  const listening = door.listen({ path: file }, "admin");
+  const listening = door.openAdmin(file);
   process.umask(before);
   await listening;
   await chmod(file, 0o600);
   return file;
+}
+
+/** Admin sockets of other processes in the folder of `own`. */
+export async function neighbours(own: string): Promise<string[]> {
+  const folder = path.dirname(own);
+  const names = (await readdir(folder)).filter((name) => socketName.test(name));
+  return names.map((name) => path.join(folder, name)).filter((file) => file !== own);
 }
 
 async function removeDeadSockets(folder: string): Promise<void> {

@@ -4,44 +4,124 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import net from "node:net";
+import type { Logger } from "pino";
+
+export interface DoorLimits {
+  readonly connections: number;
+  readonly readerSeconds: number;
+}
+
+/** An address, or a socket that somebody else opened and listens on. */
+export type Place =
+  | { readonly host: string; readonly port: number; readonly reusePort: boolean }
+  | { readonly fd: number };
 
 interface Connection {
   running: number;
   served: number;
   /** `bytesRead` when the last answer ended: more than that means that the next request is on its way. */
   bytesAtRest: number;
+  /** Bytes that the client had not taken yet when it was last looked at, and since when there is no progress. */
+  pending: number;
+  stalledSince: number;
 }
 
 /** Milliseconds that an accepted connection gets for its first byte once nothing new is accepted. */
 const firstByteMilliseconds = 2_000;
+/** A client that is turned away again and again fills no log. */
+const tellMilliseconds = 10_000;
 
 export class FrontDoor {
   readonly #http: Server;
-  readonly #listeners: net.Server[] = [];
-  readonly #connections = new Map<net.Socket, Connection>();
+  readonly #limits: () => DoorLimits;
+  readonly #log: Logger;
   readonly #admin = new WeakSet<net.Socket>();
+  readonly #connections = new Map<net.Socket, Connection>();
+  #clients = 0;
+  #adminListener: net.Server | undefined;
+  #clientListener: net.Server | undefined;
+  #clientOptions: Place | undefined;
   #draining = false;
   #whenEmpty: (() => void) | undefined;
+  #turnedAway = 0;
+  #toldAt = Number.NEGATIVE_INFINITY;
+  #watch: NodeJS.Timeout | undefined;
 
-  constructor(http: Server) {
+  constructor(http: Server, limits: () => DoorLimits, log: Logger) {
     this.#http = http;
-    http.on("request", (request: IncomingMessage, response: ServerResponse) => this.#track(request.socket, response));
+    this.#limits = limits;
+    this.#log = log;
+    const track = (request: IncomingMessage, response: ServerResponse) => this.#track(request.socket, response);
+    http.on("request", track).on("checkContinue", track);
   }
 
   get draining(): boolean {
     return this.#draining;
   }
 
+  /** New connections of clients are accepted. */
+  get listening(): boolean {
+    return this.#clientListener !== undefined;
+  }
+
   get connections(): number {
-    return this.#connections.size;
+    return this.#clients;
   }
 
   isAdmin(request: IncomingMessage): boolean {
     return this.#admin.has(request.socket);
   }
 
+  /** Resolves once the admin socket is bound. */
+  async openAdmin(path: string): Promise<void> {
+    this.#adminListener = await this.#open({ path }, "admin");
+  }
+
   /** Resolves with the address once the listener is bound; rejects with the system's error. */
-  async listen(options: net.ListenOptions, kind: "clients" | "admin"): Promise<net.AddressInfo | string> {
+  async listen(options: Place): Promise<net.AddressInfo> {
+    this.#clientListener = await this.#open(options, "clients");
+    const address = this.#clientListener.address() as net.AddressInfo;
+    // Port 0 is another one each time.
+    this.#clientOptions = "fd" in options ? options : { ...options, port: address.port };
+    this.#watch ??= this.#watchReaders();
+    return address;
+  }
+
+  /** A successor serves: nothing new is accepted, what was accepted is served, and what lies idle is let go. */
+  stopListening(): void {
+    this.#clientListener?.close();
+    this.#clientListener = undefined;
+    this.#letIdleGo();
+  }
+
+  /** The successor is gone. An inherited socket cannot be opened again: whoever holds it starts another process. */
+  async listenAgain(): Promise<void> {
+    if (this.#draining || this.listening || this.#clientOptions === undefined) return;
+    if ("fd" in this.#clientOptions) return;
+    await this.listen(this.#clientOptions);
+  }
+
+  /** Stops accepting, lets running requests end, and resolves with the number of connections that had to be cut at the deadline. */
+  async drain(milliseconds: number): Promise<number> {
+    this.#draining = true;
+    clearInterval(this.#watch);
+    this.stopListening();
+    let timer: NodeJS.Timeout | undefined;
+    if (this.#clients > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenEmpty = resolve;
+        timer = setTimeout(resolve, milliseconds);
+      });
+    }
+    clearTimeout(timer);
+    const left = this.#clients;
+    // Last: until here it tells whoever asks that this process still works, and for what.
+    this.#adminListener?.close();
+    for (const socket of this.#connections.keys()) socket.destroy();
+    return left;
+  }
+
+  async #open(options: net.ListenOptions | Place, kind: "clients" | "admin"): Promise<net.Server> {
     const listener = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, kind));
     await new Promise<void>((resolve, reject) => {
       listener.once("error", reject);
@@ -50,42 +130,34 @@ export class FrontDoor {
         resolve();
       });
     });
-    this.#listeners.push(listener);
-    return listener.address() as net.AddressInfo | string;
+    return listener;
   }
 
-  /** Stops accepting, lets running requests end, and resolves with the number of connections that had to be cut at the deadline. */
-  async drain(milliseconds: number): Promise<number> {
-    this.#draining = true;
-    for (const listener of this.#listeners) listener.close();
+  #letIdleGo(): void {
     for (const [socket, connection] of this.#connections) {
-      if (connection.served > 0 && isAtRest(socket, connection)) socket.destroySoon();
+      if (!this.#admin.has(socket) && connection.served > 0 && isAtRest(socket, connection)) socket.destroySoon();
     }
     const fresh = setTimeout(() => {
+      if (this.listening) return;
       for (const [socket, connection] of this.#connections) {
         if (connection.served === 0 && isAtRest(socket, connection)) socket.destroy();
       }
     }, firstByteMilliseconds);
-    let timer: NodeJS.Timeout | undefined;
-    if (this.#connections.size > 0) {
-      await new Promise<void>((resolve) => {
-        this.#whenEmpty = resolve;
-        timer = setTimeout(resolve, milliseconds);
-      });
-    }
-    clearTimeout(timer);
-    clearTimeout(fresh);
-    const left = this.#connections.size;
-    for (const socket of this.#connections.keys()) socket.destroy();
-    return left;
+    fresh.unref();
   }
 
   #accept(socket: net.Socket, kind: "clients" | "admin"): void {
     if (kind === "admin") this.#admin.add(socket);
-    this.#connections.set(socket, { running: 0, served: 0, bytesAtRest: 0 });
+    else if (this.#clients >= this.#limits().connections) {
+      socket.destroy();
+      this.#tellTurnedAway();
+      return;
+    } else this.#clients++;
+    this.#connections.set(socket, { running: 0, served: 0, bytesAtRest: 0, pending: 0, stalledSince: 0 });
     socket.once("close", () => {
       this.#connections.delete(socket);
-      if (this.#connections.size === 0) this.#whenEmpty?.();
+      if (kind === "clients") this.#clients--;
+      if (this.#clients === 0) this.#whenEmpty?.();
     });
     this.#http.emit("connection", socket);
   }
@@ -101,6 +173,43 @@ export class FrontDoor {
       if (this.#draining && connection.running === 0) socket.destroySoon();
     });
   }
+
+  #tellTurnedAway(): void {
+    this.#turnedAway++;
+    const now = performance.now();
+    if (now - this.#toldAt < tellMilliseconds) return;
+    const { connections } = this.#limits();
+    this.#log.warn({ connections, turnedAway: this.#turnedAway }, "limits.connections is reached: new ones are closed");
+    this.#toldAt = now;
+    this.#turnedAway = 0;
+  }
+
+  /** A client that takes nothing of an answer that is there keeps LM Studio's slot and our memory: it is cut off. */
+  #watchReaders(): NodeJS.Timeout {
+    const every = Math.min(Math.max((this.#limits().readerSeconds * 1_000) / 4, 50), 5_000);
+    const watch = setInterval(() => {
+      const now = performance.now();
+      const longest = this.#limits().readerSeconds * 1_000;
+      for (const [socket, connection] of this.#connections) {
+        const pending = pendingBytes(socket);
+        if (pending === 0 || pending !== connection.pending) {
+          connection.pending = pending;
+          connection.stalledSince = now;
+        } else if (now - connection.stalledSince > longest) {
+          this.#log.warn({ pending, seconds: longest / 1_000 }, "a client takes nothing of its answer: cut off");
+          socket.destroy();
+        }
+      }
+    }, every);
+    watch.unref();
+    return watch;
+  }
+}
+
+/** In Node's own buffer and in libuv's; the kernel's is beyond our sight, and soon full. */
+function pendingBytes(socket: net.Socket): number {
+  const handle = (socket as { readonly _handle?: { readonly writeQueueSize?: number } | null })._handle;
+  return socket.writableLength === 0 ? 0 : socket.writableLength + (handle?.writeQueueSize ?? 0);
 }
 
 function isAtRest(socket: net.Socket, connection: Connection): boolean {

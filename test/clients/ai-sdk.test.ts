@@ -27,7 +27,7 @@ it("the AI SDK calls tools", async () => {
   const answer = await generateText({
     model: provider(key),
     prompt: "weather?",
-    tools: { weather } as ToolSet,
+    tools: { weather } as unknown as ToolSet,
     toolChoice: "required",
   });
   expect(answer.toolCalls[0]).toMatchObject({ toolName: "weather" });
