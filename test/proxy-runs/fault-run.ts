@@ -29,6 +29,7 @@ const settleMilliseconds = 15_000;
 /** Beyond what the collector leaves lying about from one look to the next. */
 const heapBar = 8 * 1_048_576;
 const shownExamples = 6;
+const workGauge = /^lmstack_(?:open_streams|running|queued)\b/;
 
 export async function runFaults(options: FaultRunOptions): Promise<Row[]> {
   const { kinds = faultKinds, say } = options;
@@ -111,6 +112,7 @@ class FaultRun {
     this.#upstream.reset();
     const left = this.#proxy.crash === undefined ? await this.#proxy.settled(baseline, settleMilliseconds) : [];
     for (const line of left) say(`  ${kind.name}: left behind: ${line}`);
+    const busy = await this.#busy();
     const errors = this.#proxy.internalErrors.slice(errorsBefore);
     for (const line of errors.slice(0, 3)) say(`  ${kind.name}: ${line}`);
     const healed = await this.serve({ name: `${kind.name}-after`, variants: [healthy] }, endpoints.length * 4);
@@ -130,6 +132,7 @@ class FaultRun {
         healed.wrong === 0 ? "yes" : `${healed.wrong} failed`,
       ),
       mustHold(`${kind.name}: nothing left behind`, left.length === 0, left.join("; ") || "nothing"),
+      mustHold(`${kind.name}: the gauges are back at 0`, busy === "", busy || "yes"),
       mustHold(`${kind.name}: no internal error`, errors.length === 0, `${errors.length}`),
     ];
     if (kind.answered !== undefined) {
@@ -145,6 +148,25 @@ class FaultRun {
     if (kind.name === "stall")
       rows.push(mustHold("stall: every client that left was noticed upstream", cancelled, `${this.#stalled} were not`));
     return rows;
+  }
+
+  /** Gauges of work in progress that are above 0 after a moment, as the metrics print them. */
+  async #busy(): Promise<string> {
+    let lines: string[] = [];
+    const look = async () => {
+      const client = await WireClient.connect(this.#proxy.port);
+      client.send("GET /metrics HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n");
+      const reply = await client.answer();
+      client.destroy();
+      const text =
+        reply.kind === "answer" && reply.status === 200
+          ? reply.message.body.toString()
+          : "lmstack_open_streams is not there";
+      lines = text.split("\n").filter((line) => workGauge.test(line) && !line.endsWith(" 0"));
+      return lines.length === 0;
+    };
+    for (let tries = 0; tries < 40 && !(await look()); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+    return lines.join("; ");
   }
 
   /** `requests` of one kind, some of them at once. */
