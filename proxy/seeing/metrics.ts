@@ -23,6 +23,9 @@ const tokenSeconds = [0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.0
 const queueSeconds = [0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640];
 const requestSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 1280];
 
+/** Counted from nought, so that the first error of a kind is a rise; other codes that begin like them are counted from when they come. */
+const upstreamKinds: readonly FaultCode[] = ["upstream_down", "upstream_failed", "upstream_error"];
+
 /** prom-client's children, found once per combination of labels: looking them up by name for each request would cost more than counting. */
 interface ModelCounters {
   readonly firstToken: Histogram.Internal<"model">;
@@ -100,6 +103,7 @@ export class Metrics {
     this.#labels = labels;
     this.#gauges = new Gauges(this.#registry, labels, sources);
     this.#process = new ProcessGauges(this.#registry, sources.version);
+    for (const kind of upstreamKinds) this.#upstreamError.inc({ kind }, 0);
   }
 
   /** A few microseconds. */

@@ -1,0 +1,193 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import ts from "typescript";
+import { beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { Metrics } from "../../../../proxy/seeing/metrics.ts";
+import type { DashboardJson } from "./dashboard-types.ts";
+import { failureOf, knowsQwen, recordOf } from "./records.ts";
+
+const folder = join(import.meta.dirname, "../../../../images/observability");
+const alertsFile = join(folder, "alerts.yaml");
+const dashboardFile = join(folder, "grafana-dashboard.json");
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly annotations: { readonly summary: string; readonly description: string };
+}
+
+const dashboardText = await readFile(dashboardFile, "utf8");
+const dashboard = JSON.parse(dashboardText) as DashboardJson;
+const rules = (parse(await readFile(alertsFile, "utf8")) as { groups: { rules: Rule[] }[] }).groups[0]?.rules ?? [];
+const shownExpressions = dashboard.panels.flatMap((panel) =>
+  panel.type === "row" ? [] : panel.targets.map(({ expr }) => expr),
+);
+const variableQueries = (dashboard.templating?.list ?? []).map(({ query }) => JSON.stringify(query));
+
+async function promtool(...words: string[]): Promise<void> {
+  const { exitCode, all, code } = await execa("promtool", words, { reject: false, all: true });
+  if (code === "ENOENT")
+    throw new Error(
+      "promtool is not on the PATH, and the alert rules are checked by it: apt-get install -y --no-install-recommends prometheus",
+    );
+  expect(exitCode, all).toBe(0);
+}
+
+/** Labels of every series that the proxy shows once it has seen everything. */
+const series = new Map<string, Set<string>>();
+beforeAll(async () => {
+  const card = { index: 0, name: "A", memoryUsedBytes: 1, memoryTotalBytes: 2, utilization: 0, powerWatts: 1 };
+  const metrics = new Metrics(knowsQwen(), {
+    version: "1",
+    queues: () => [{ model: "qwen", slots: 1, running: 0, queued: 0, claimed: 0, heldUntil: null }],
+    openStreams: () => 0,
+    connections: () => 0,
+    gpus: () => [{ ...card, temperatureCelsius: 1 }],
+    ready: () => true,
+  });
+  metrics.finished(recordOf());
+  metrics.finished(failureOf());
+  metrics.finished(failureOf({ code: "queue_full" }));
+  metrics.interToken("qwen", 1);
+  for (const line of (await metrics.text()).split("\n")) {
+    const [, name, labels = ""] = line.match(/^(\w+)(?:\{(.*)\})? \S+$/) ?? [];
+    if (name !== undefined) series.set(name, new Set([...labels.matchAll(/(\w+)="/g)].map(([, label]) => label ?? "")));
+  }
+  metrics.close();
+});
+
+/** Metrics of the proxy in an expression, each with the labels that it is selected by. */
+function selectors(expression: string): { name: string; labels: string[] }[] {
+  return [...expression.matchAll(/\b((?:lmstack|process|nodejs)_\w+)(?:\{([^}]*)\})?/g)].map(
+    ([, name = "", inside = ""]) => ({
+      name,
+      labels: [...inside.matchAll(/(\w+)\s*=/g)].map(([, label]) => label ?? ""),
+    }),
+  );
+}
+
+/** Added by Prometheus to whatever it scrapes. */
+const scrapeLabels = ["instance", "job"];
+
+function expectKnown(expression: string): void {
+  for (const { name, labels } of selectors(expression)) {
+    expect([...series.keys()], `${name} in ${expression}`).toContain(name);
+    const known = [...(series.get(name) ?? []), ...scrapeLabels];
+    for (const label of labels) expect(known, `label ${label} of ${name} in ${expression}`).toContain(label);
+  }
+}
+
+describe("the alert rules", () => {
+  it("are accepted by Prometheus", async () => {
+    await promtool("check", "rules", alertsFile);
+    await promtool("check", "config", "--syntax-only", join(folder, "prometheus.yml"));
+  });
+
+  it("fire when they should and are silent when they should", async () => {
+    await promtool("test", "rules", join(import.meta.dirname, "alerts.test.yaml"));
+  });
+
+  it("are each shown firing", async () => {
+    const tests = await readFile(join(import.meta.dirname, "alerts.test.yaml"), "utf8");
+    for (const { alert } of rules) expect(tests).toContain(`ALERTS{alertname="${alert}", alertstate="firing"`);
+  });
+
+  it("ask only for what the proxy shows", () => {
+    for (const { expr } of rules) expectKnown(expr);
+  });
+
+  it("each say what to do", () => {
+    for (const { alert, annotations } of rules) {
+      expect(annotations.summary.length, alert).toBeGreaterThan(10);
+      expect(annotations.description.length, alert).toBeGreaterThan(60);
+    }
+  });
+});
+
+describe("the dashboard", () => {
+  it("asks only for what the proxy shows", () => {
+    expect(shownExpressions.length).toBeGreaterThan(40);
+    for (const expr of [...shownExpressions, ...variableQueries]) {
+      expectKnown(expr);
+    }
+  });
+
+  it("shows everything that the proxy counts", () => {
+    const shown = new Set(shownExpressions.flatMap((expr) => selectors(expr).map(({ name }) => name)));
+    const ofProxy = [...series.keys()].filter((name) => name.startsWith("lmstack_") && !/_(?:sum|count)$/.test(name));
+    expect(ofProxy.filter((name) => !shown.has(name))).toEqual([]);
+  });
+
+  it("has queries that Prometheus understands", async () => {
+    const scratch = await mkdtemp(join(tmpdir(), "lmstack-dashboard-"));
+    try {
+      const asked = shownExpressions.map((expr, i) => ({
+        record: `panel:query:${i}`,
+        expr: expr.replaceAll("$__rate_interval", "1m").replaceAll(/\$\w+/g, ".*"),
+      }));
+      await writeFile(join(scratch, "queries.json"), JSON.stringify({ groups: [{ name: "dashboard", rules: asked }] }));
+      await promtool("check", "rules", join(scratch, "queries.json"));
+    } finally {
+      await rm(scratch, { recursive: true, force: true });
+    }
+  });
+
+  it("says of each panel what it shows, and none covers another", () => {
+    const { panels } = dashboard;
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+    const taken = new Map<string, string>();
+    for (const panel of panels) {
+      const { title = "", gridPos = { x: 0, y: 0, w: 0, h: 0 } } = panel;
+      if (panel.type !== "row") expect(panel.description, title).toMatch(/\w/);
+      expect(gridPos.w, title).toBeGreaterThan(0);
+      expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24);
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          expect(taken.get(`${x},${y}`), title).toBeUndefined();
+          taken.set(`${x},${y}`, title);
+        }
+      }
+    }
+  });
+
+  it("is what Grafana's own types call a dashboard, down to each option of each panel", () => {
+    expect(typeErrors(dashboardText)).toEqual([]);
+  });
+
+  it.each([
+    ["an option that no panel has", '"showLegend": true', '"showLegends": true'],
+    ["a value that an option does not know", '"drawStyle": "line"', '"drawStyle": "lines"'],
+    ["a panel of another kind", '"type": "stat"', '"type": "stats"'],
+    ["a member of the wrong type", '"schemaVersion": 41', '"schemaVersion": "41"'],
+  ])("would not be called one with %s", (_, right, wrong) => {
+    expect(dashboardText).toContain(right);
+    expect(typeErrors(dashboardText.replace(right, wrong)).length).toBeGreaterThan(0);
+  });
+});
+
+/** What tsc says of this JSON as a literal of `DashboardJson`. */
+function typeErrors(json: string): string[] {
+  const name = join(import.meta.dirname, "dashboard-literal.ts");
+  const source = `import type { DashboardJson } from "./dashboard-types.ts";\nexport const dashboard: DashboardJson = ${json};\n`;
+  const options: ts.CompilerOptions = {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    strict: true,
+    skipLibCheck: true,
+    noEmit: true,
+    allowImportingTsExtensions: true,
+    types: [],
+    lib: ["lib.es2022.d.ts"],
+  };
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists } = host;
+  host.fileExists = (file) => file === name || fileExists(file);
+  host.getSourceFile = (file, ...rest) =>
+    file === name ? ts.createSourceFile(name, source, ts.ScriptTarget.ES2022) : getSourceFile(file, ...rest);
+  const program = ts.createProgram([name], options, host);
+  return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"));
+}
