@@ -1,13 +1,15 @@
 /** The command `hold`: the parent of serving processes, and what signals do to it. */
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { holdSocket } from "./life/parent.ts";
 import { openLog } from "./seeing/open-log.ts";
 
 export async function hold(file: string): Promise<void> {
   const log = openLog();
-  // By the path it was started with, not by the resolved one: that may be a link to whatever version is current.
+  // By the paths it was started with, not by the resolved ones: these may be links to whatever version is current.
   const program = process.argv[1] ?? fileURLToPath(import.meta.url);
-  const parent = await holdSocket(file, [process.execPath, program, "--config", file], log);
+  const node = path.isAbsolute(process.argv0) ? process.argv0 : process.execPath;
+  const parent = await holdSocket(file, [node, program, "--config", file], log);
   process.on("SIGHUP", () => parent.replace());
   let signals = 0;
   const onSignal = (signal: NodeJS.Signals) => {

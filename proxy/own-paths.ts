@@ -91,7 +91,12 @@ function toLookers(label: string, answer: Answer): OwnPath {
           headers: ["allow", "GET, HEAD"],
         });
       }
-      if (!visitor.admin && !isLocal(request)) await visitor.admit();
+      if (!visitor.admin && !isLocal(request)) {
+        // A browser asks its user for the key only then; for everybody else the fault's own field takes its place.
+        if (label !== "/metrics") response.setHeader("www-authenticate", 'Basic realm="lmstack", charset="UTF-8"');
+        await visitor.admit();
+        response.removeHeader("www-authenticate");
+      }
       await answer(request, response);
       return complete;
     },

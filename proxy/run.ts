@@ -26,6 +26,7 @@ export interface LiveConfig {
   /** Why a newer file was not taken. */
   readonly problem: string | undefined;
   onChange(listener: () => void): void;
+  reload(): Promise<void>;
 }
 
 export interface RunningProxy {
@@ -124,6 +125,10 @@ export async function startProxy(
         admission,
         usage: () => eyes.usage.report(),
         captures: () => eyes.captures.list(),
+        reload: async () => {
+          await live.reload();
+          return live.problem;
+        },
         drain: () => void drain().then(onDrained),
         handOver: (...call) => succession.handOver(...call),
       }),

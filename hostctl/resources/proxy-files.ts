@@ -12,7 +12,7 @@ import { listeners, ownerOf } from "../listeners.ts";
 import { pause } from "../pause.ts";
 import { commandLine, endProcess, markOf } from "../process.ts";
 import { forgetService, recordService } from "../service/record.ts";
-import { proxyService, refuseSystemUnit } from "../service/service.ts";
+import { proxyService, refuseSystemUnit, type Service } from "../service/service.ts";
 import { dropToken, storeToken } from "../tokens.ts";
 
 interface Written {
@@ -35,6 +35,8 @@ export async function convergeProxyFiles(host: Host, document: ProxyFiles): Prom
   const changes: Change[] = [];
   const text = `${JSON.stringify(document.config, null, 2)}\n`;
   const keys = document.keys?.length ? `${JSON.stringify({ keys: document.keys }, null, 2)}\n` : null;
+  const former = await readJson<Partial<ProxyFiles["config"]>>(configPath(host));
+  const otherAddress = JSON.stringify(former?.listen) !== JSON.stringify(document.config.listen);
   const fresh = (await readText(configPath(host))) !== text;
   const otherKeys = (await readText(keysPath(host))) !== keys;
   // A running proxy looks at both at any moment: the keys are there before they are named, and are no longer named before they go.
@@ -57,7 +59,8 @@ export async function convergeProxyFiles(host: Host, document: ProxyFiles): Prom
     const started = sha256(JSON.stringify([text, program, service.wantedText]));
     // Other keys alone are taken by the proxy that runs.
     if (!active) await service.start();
-    else if (before?.started !== started) await service.restart();
+    else if (rewritten || otherAddress) await service.restart();
+    else if (before?.started !== started) await replaceServing(host, service);
     await writeJson(recordPath(host), { ...written, started } satisfies Written);
     await recordService(host, "proxy", service.wantedText);
     if (rewritten || !active)
@@ -174,6 +177,33 @@ async function restoreSysctl(host: Host, become: Become): Promise<void> {
     host.say(`note: ${sysctlFile} stays: ${error instanceof Error ? error.message : String(error)}`);
   }
   await rm(priorSysctl(host), { force: true });
+}
+
+/** The parent process starts a successor on the same socket, which takes over; the one before it ends when its last answer is through. */
+async function replaceServing(host: Host, service: Service): Promise<void> {
+  const before = await adminSockets(host);
+  const pid = await service.pid();
+  if (pid === null) return await service.restart();
+  process.kill(pid, "SIGHUP");
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    const fresh = (await adminSockets(host)).filter((socket) => !before.includes(socket));
+    const serving = await Promise.all(fresh.map(listensStill));
+    if (serving.includes(true) && !(await Promise.all(before.map(listensStill))).includes(true)) return;
+    if (Date.now() > deadline)
+      throw new HostFailure(
+        "unhealthy",
+        "the native proxy's successor does not take over",
+        "look at `journalctl -u lmstack-proxy` (or ~/.lmstack/logs) on the host; the proxy that served before goes on",
+      );
+    await pause(100);
+  }
+}
+
+/** Whether the proxy of an admin socket accepts connections of clients. */
+export async function listensStill(socketPath: string): Promise<boolean> {
+  const answer = await get({ socketPath }, "/healthz", 1500);
+  return answer !== null && (JSON.parse(answer.body) as { listening?: boolean }).listening !== false;
 }
 
 async function awaitProxy(port: number): Promise<void> {

@@ -5,8 +5,10 @@ import { readJson, writeJson } from "../atomic-file.ts";
 import { type Container, containerById, containersOf, docker, dockerOrFail } from "../docker.ts";
 import { HostFailure } from "../failure.ts";
 import { type Host, paced } from "../host.ts";
+import { send } from "../http.ts";
 import { pause } from "../pause.ts";
 import { dropToken, storeToken } from "../tokens.ts";
+import { adminSockets, listensStill } from "./proxy-files.ts";
 import { removeOlderImages } from "./proxy-image.ts";
 
 /** Waits until the container is healthy. A new one that never is, is stopped, and whatever served before goes on serving. */
@@ -20,13 +22,37 @@ export async function convergeProxyGate(host: Host, document: ProxyGateDocument)
   await awaitHealth(host, container.id, document.healthySeconds);
   const last = await gatedBefore(host);
   for (const orphan of await orphans(host, document.stack, [container.id, last])) {
-    await dockerOrFail(host, ["rm", "-f", orphan.id], 60_000);
-    changes.push({ what: `left-over container ${short(orphan.id)}`, from: "there", to: null });
+    await letGo(host, orphan);
+    changes.push({
+      what: `left-over container ${short(orphan.id)}`,
+      from: "there",
+      to: orphan.running ? "ending" : null,
+    });
   }
+  await quietOthers(host);
   await writeJson(recordPath(host), { containerId: container.id });
   await removeOlderImages(host);
   await storeToken(host, "proxy-gate", document.token);
   return changes;
+}
+
+/** What runs finishes its answers and ends by itself; the next convergence finds it stopped. */
+async function letGo(host: Host, orphan: Container): Promise<void> {
+  if (!orphan.running) {
+    await dockerOrFail(host, ["rm", "-f", orphan.id], 60_000);
+    return;
+  }
+  // Or Docker would start it again when it has ended.
+  await dockerOrFail(host, ["update", "--restart=no", orphan.id]);
+  await dockerOrFail(host, ["kill", "--signal=TERM", orphan.id]);
+}
+
+/** A newcomer takes over by itself. Whoever still accepts connections beside it is told to drain: no orphan keeps taking them. */
+async function quietOthers(host: Host): Promise<void> {
+  const [, ...older] = await adminSockets(host);
+  for (const socketPath of older) {
+    if (await listensStill(socketPath)) await send({ socketPath }, "POST", "/-/drain", null, 5000).catch(() => null);
+  }
 }
 
 async function mustExist(host: Host, id: string): Promise<Container> {

@@ -58,6 +58,11 @@ export class DetachedService implements Service {
     await this.start();
   }
 
+  async pid(): Promise<number | null> {
+    const mark = await this.mark();
+    return isSame(mark) ? mark.pid : null;
+  }
+
   async stop(): Promise<void> {
     const mark = await this.mark();
     if (isSame(mark) && !(await endProcess(mark, this.spec.stopSeconds * 1000))) {

@@ -88,6 +88,13 @@ export class LaunchdService implements Service {
     await this.launchctl("kickstart");
   }
 
+  async pid(): Promise<number | null> {
+    const { stdout } = await run(this.host, "launchctl", launchctlArguments("print", this.place), {
+      timeoutMs: 10_000,
+    });
+    return Number(/^\s*pid = (\d+)$/m.exec(stdout)?.[1]) || null;
+  }
+
   /** KeepAlive brings back what is only killed, so a stop is a bootout; `start` bootstraps again. */
   async stop(): Promise<void> {
     if ((await this.state()).enabled) await this.launchctl("bootout");

@@ -30,6 +30,8 @@ export interface Service {
   install(): Promise<boolean>;
   start(): Promise<void>;
   restart(): Promise<void>;
+  /** Of the main process; null when it does not run. */
+  pid(): Promise<number | null>;
   /** Returns when no process of it is left. */
   stop(): Promise<void>;
   /** Stops, disables and leaves no file. */
@@ -118,7 +120,8 @@ export function proxyService(host: Host, become: Become, drainSeconds: number): 
   return serviceOn(host, become, {
     name: services.proxy,
     description: "lmstack no-think proxy",
-    command: [...programOf(host, "proxy"), "--config", join(host.paths.proxy, "proxy.json")],
+    // Its socket outlives each serving process: a replacement refuses nobody.
+    command: [...programOf(host, "proxy"), "hold", "--config", join(host.paths.proxy, "proxy.json")],
     notify: false,
     mounts: [],
     stopSeconds: Math.ceil(drainSeconds) + 10,

@@ -84,6 +84,11 @@ export class SystemdService implements Service {
     await this.act("restart");
   }
 
+  async pid(): Promise<number | null> {
+    const { stdout } = await this.ask(["show", "-p", "MainPID", "--value", this.unit]);
+    return Number(stdout.trim()) || null;
+  }
+
   async stop(): Promise<void> {
     if ((await this.state()).active) await this.act("stop");
   }

@@ -6,12 +6,14 @@ import { Fault } from "../errors/fault.ts";
 
 export type AdminCall =
   | { readonly call: "hold" | "resume"; readonly model: string }
-  | { readonly call: "usage" | "captures" | "drain" | "handover" };
+  | { readonly call: "usage" | "captures" | "drain" | "handover" | "reload" };
 
 export interface AdminParts {
   readonly admission: Admission;
   readonly usage: () => unknown;
   readonly captures: () => unknown;
+  /** Reads the configuration again; resolves with what is wrong with it. */
+  readonly reload: () => Promise<string | undefined>;
   readonly drain: () => void;
   readonly handOver: (request: IncomingMessage, response: ServerResponse) => void;
 }
@@ -20,9 +22,10 @@ export interface AdminParts {
 const holdSeconds = 300;
 const longestHoldSeconds = 86_400;
 const ofModel = /^\/-\/models\/(.+)\/(hold|resume)$/;
-const others = new Map<string, readonly ["GET" | "POST", "usage" | "captures" | "drain" | "handover"]>([
+const others = new Map<string, readonly ["GET" | "POST", "usage" | "captures" | "drain" | "handover" | "reload"]>([
   ["/-/usage", ["GET", "usage"]],
   ["/-/captures", ["GET", "captures"]],
+  ["/-/reload", ["POST", "reload"]],
   ["/-/drain", ["POST", "drain"]],
   ["/-/handover", ["POST", "handover"]],
 ]);
@@ -47,12 +50,12 @@ export function adminCall(method: string, path: string): AdminCall {
 }
 
 /** `bySocket`: calls that end or replace the process are for this host alone. */
-export function handleAdmin(
+export async function handleAdmin(
   request: IncomingMessage,
   response: ServerResponse,
   bySocket: boolean,
   parts: AdminParts,
-): void {
+): Promise<void> {
   const url = new URL(request.url ?? "/", "http://socket");
   const asked = adminCall(request.method ?? "GET", url.pathname);
   const answer = (value: unknown) => answerJson(request, response, 200, JSON.stringify(value));
@@ -70,6 +73,10 @@ export function handleAdmin(
       return;
     case "captures":
       answer(parts.captures());
+      return;
+    case "reload":
+      requireSocket(bySocket, url.pathname);
+      answer({ problem: (await parts.reload()) ?? null });
       return;
     case "drain":
       requireSocket(bySocket, url.pathname);

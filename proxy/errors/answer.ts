@@ -16,7 +16,8 @@ export function answerFault(
 ): void {
   const headers: Record<string, string> = {};
   if (fault.retryAfter !== undefined) headers["retry-after"] = String(fault.retryAfter);
-  if (fault.status === 401) headers["www-authenticate"] = 'Bearer realm="lmstack"';
+  if (fault.status === 401 && !response.hasHeader("www-authenticate"))
+    headers["www-authenticate"] = 'Bearer realm="lmstack"';
   if (fault.status === 426) headers.upgrade = "HTTP/1.1";
   for (const list of [fault.headers, extra]) {
     for (let i = 0; i + 1 < list.length; i += 2) headers[list[i] as string] = list[i + 1] as string;

@@ -38,6 +38,7 @@ function openAiError(fault: Fault) {
 function openAiType(status: number): string {
   if (status === 401) return "authentication_error";
   if (status === 403) return "permission_error";
+  if (status === 429) return "rate_limit_error";
   return status < 500 ? "invalid_request_error" : "server_error";
 }
 
@@ -46,6 +47,7 @@ const anthropicTypes: Readonly<Record<number, string>> = {
   403: "permission_error",
   404: "not_found_error",
   413: "request_too_large",
+  429: "rate_limit_error",
   503: "overloaded_error",
 };
 

@@ -17,7 +17,7 @@ export class Settings implements LiveConfig {
   #current: ProxyConfig;
   #problem: string | undefined;
   #seen: string;
-  #reloading: Promise<void> | undefined;
+  #reloading: Promise<void> = Promise.resolve();
   readonly #poll: NodeJS.Timeout;
 
   private constructor(file: string, log: Logger, current: ProxyConfig, seen: string) {
@@ -49,12 +49,11 @@ export class Settings implements LiveConfig {
     this.#listeners.add(listener);
   }
 
-  /** Reads both files now. A wrong one changes nothing but `problem`. */
+  /** Reads both files now, and after a reading that is under way: that one may have seen the old ones. A wrong one changes nothing but `problem`. */
   reload(): Promise<void> {
-    this.#reloading ??= this.#reload().finally(() => {
-      this.#reloading = undefined;
-    });
-    return this.#reloading;
+    const reading = this.#reloading.then(() => this.#reload());
+    this.#reloading = reading.catch(() => {});
+    return reading;
   }
 
   close(): void {

@@ -60,7 +60,7 @@ export async function startTestProxy(config: Omit<ProxyConfigInput, "listen">): 
   const log: Record<string, unknown>[] = [];
   const logger = pino({ level: "debug" }, { write: (line: string) => void log.push(JSON.parse(line)) });
   const current = proxyConfigSchema.parse({ drainSeconds: 1, ...config, listen: { host: "127.0.0.1", port: 0 } });
-  const live = { current, problem: undefined, onChange: () => {} };
+  const live = { current, problem: undefined, onChange: () => {}, reload: async () => {} };
   const proxy = await startProxy(live, folder, logger);
   const dispose = async () => {
     await proxy.drain();

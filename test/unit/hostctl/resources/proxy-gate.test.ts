@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -30,6 +31,8 @@ else if (verb === "inspect") {
 } else if (verb === "start") { world[target].running = !world[target].code; world[target].health = world[target].becomes; save(); }
 else if (verb === "stop") { world[target].running = false; save(); }
 else if (verb === "exec") process.exit(rest[1] === "check-yourself" && world[rest[0]].passes ? 0 : 1);
+else if (verb === "update") { world[target].restart = rest[0]; save(); }
+else if (verb === "kill") { world[target].told = rest[0]; save(); }
 else if (verb === "rm") { delete world[target]; save(); }
 else if (verb === "images" || verb === "rmi") {
   fs.appendFileSync(file + ".images", process.argv.slice(2).join(" ") + "\\n");
@@ -77,6 +80,34 @@ test("left-over containers go once the new one is healthy, but the one before st
   await put({ [id("b")]: serving, [id("d")]: serving });
   await removeProxyGate(host, "s");
   expect(await left()).toEqual([id("b")]);
+});
+
+test("a left-over container that runs is asked to end, and is not cut off or started again", async () => {
+  await put({ [id("a")]: serving, [id("c")]: serving });
+  expect(await gate(id("a"))).toEqual([{ what: "left-over container cccccccccccc", from: "there", to: "ending" }]);
+  const after = JSON.parse(await readFile(world, "utf8"));
+  expect(after[id("c")]).toEqual({ ...serving, restart: "--restart=no", told: "--signal=TERM" });
+});
+
+test("a proxy that still accepts connections beside the new one is told to drain, one that gave them up is not", async () => {
+  const told: string[] = [];
+  const servers = await Promise.all(
+    ["old", "deaf", "new"].map(async (name, age) => {
+      const server = createServer((request, response) => {
+        if (request.url !== "/healthz") told.push(`${name} ${request.method} ${request.url}`);
+        response.end(JSON.stringify({ status: "ok", listening: name !== "deaf" }));
+      });
+      const socket = join(host.paths.proxy, `admin-${age}a.sock`);
+      await mkdir(host.paths.proxy, { recursive: true });
+      await new Promise<void>((resolve) => server.listen(socket, resolve));
+      await utimes(socket, age, age);
+      return server;
+    }),
+  );
+  await put({ [id("a")]: serving });
+  await gate(id("a"));
+  for (const server of servers) server.close();
+  expect(told).toEqual(["old POST /-/drain"]);
 });
 
 test("images of older content go once the new container is healthy, unless docker knows a container of them", async () => {
