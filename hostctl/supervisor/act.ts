@@ -10,6 +10,7 @@ import { applySettings, modelsFolder } from "../lmstudio/settings.ts";
 import { pause } from "../pause.ts";
 import { markOf } from "../process.ts";
 import { type Action, type DesiredModel, engineId, mismatch } from "./decide.ts";
+import type { Holds } from "./hold.ts";
 import type { Notebook } from "./notebook.ts";
 import type { Watch } from "./world.ts";
 
@@ -18,12 +19,13 @@ export interface Acting {
   readonly port: number;
   readonly notebook: Notebook;
   readonly watch: Watch;
+  readonly holds: Holds;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
 }
 
 export async function act(action: Action, acting: Acting): Promise<void> {
-  const { host, port, notebook, watch, say } = acting;
+  const { host, port, notebook, watch, holds, say, signal } = acting;
   switch (action.do) {
     case "start-daemon": {
       say("starting LM Studio's daemon");
@@ -55,6 +57,8 @@ export async function act(action: Action, acting: Acting): Promise<void> {
     case "start-server":
       return await startServer(acting);
     case "unload": {
+      if (action.again) await holds.begin(action.identifier);
+      if (signal.aborted) return;
       say(`unloading ${action.identifier}: ${action.because}`);
       await unload(host, action.identifier);
       await until(
@@ -107,7 +111,8 @@ async function startServer({ host, port, say }: Acting): Promise<void> {
   );
 }
 
-async function loadModel(model: DesiredModel, { host, port, notebook, watch, say, signal }: Acting): Promise<void> {
+async function loadModel(model: DesiredModel, acting: Acting): Promise<void> {
+  const { host, port, notebook, watch, holds, say, signal } = acting;
   const { identifier, contextLength, parallel, gpu, exactPath } = model;
   const file = join(await modelsFolder(host), exactPath);
   await access(file).catch(() => {
@@ -122,6 +127,8 @@ async function loadModel(model: DesiredModel, { host, port, notebook, watch, say
   if (there !== undefined) {
     if (there.path === null || there.path === exactPath) return;
     // The server lists what lies on the disk: an instance whose file was imported elsewhere meanwhile is loaded, but not told of.
+    await holds.begin(identifier);
+    if (signal.aborted) return;
     say(`unloading ${identifier}: file ${there.path} instead of ${exactPath}`);
     await unload(host, identifier);
   }

@@ -51,7 +51,13 @@ export type Action =
   | { readonly do: "select-engine"; readonly engine: Engine }
   | { readonly do: "stop-server" }
   | { readonly do: "start-server" }
-  | { readonly do: "unload"; readonly identifier: string; readonly because: string }
+  | {
+      readonly do: "unload";
+      readonly identifier: string;
+      readonly because: string;
+      /** A load of the same name follows. */
+      readonly again: boolean;
+    }
   | { readonly do: "load"; readonly model: DesiredModel };
 
 /** Key of an action's failures. A load that is declared anew is a new action. */
@@ -83,7 +89,10 @@ export function decide(desired: Desired, world: World, memory: Memory, now: numb
 
   const surplus = world.instances.flatMap((instance) => {
     const because = surplusReason(instance, desired, memory);
-    return because === null ? [] : [{ do: "unload", identifier: instance.identifier, because } as const];
+    if (because === null) return [];
+    const { identifier } = instance;
+    const again = desired.models.some((model) => model.identifier === identifier);
+    return [{ do: "unload", identifier, because, again } as const];
   });
   const unload = surplus.find(due);
   if (unload !== undefined) return unload;
@@ -124,6 +133,7 @@ export function mismatch(model: DesiredModel, instance: LoadedInstance, memory: 
 }
 
 const quarantineAfter = 5;
+const never = Number.MAX_SAFE_INTEGER;
 
 /** Doubling from 2 s to a minute. A load that failed five times waits until somebody declares anew or asks: it would fail again. */
 export function afterFailure(
@@ -135,5 +145,10 @@ export function afterFailure(
   const count = (before?.count ?? 0) + 1;
   const waitMs = Math.min(2000 * 2 ** (count - 1), 60_000);
   const quarantined = action.do === "load" && count >= quarantineAfter;
-  return { ...why, count, retryAt: quarantined ? Number.MAX_SAFE_INTEGER : now + waitMs };
+  return { ...why, count, retryAt: quarantined ? never : now + waitMs };
+}
+
+/** Not tried again by itself. */
+export function givenUp(failed: Failed | undefined): boolean {
+  return failed?.retryAt === never;
 }

@@ -17,6 +17,7 @@ import { type Channel, openChannel } from "./channel.ts";
 import { type Desired, decide, type Memory, type World } from "./decide.ts";
 import { readDesired } from "./desired.ts";
 import { tellGpus } from "./gpu.ts";
+import { Holds, holdIsOver } from "./hold.ts";
 import { incidentsBetween } from "./incident.ts";
 import { Notebook } from "./notebook.ts";
 import { judgeLmstudio, judgeModel, type SupervisorStatus, surplusOf } from "./status.ts";
@@ -57,6 +58,7 @@ class Supervisor {
   private readonly host: Host;
   private readonly notebook: Notebook;
   private readonly watch: Watch;
+  private readonly holds: Holds;
   private readonly signal: AbortSignal;
   private readonly startedFrom: string;
   private pokes = 0;
@@ -70,6 +72,7 @@ class Supervisor {
     this.host = host;
     this.notebook = notebook;
     this.watch = new Watch(host);
+    this.holds = new Holds(host, (line) => this.say(line), signal);
     this.signal = signal;
     this.startedFrom = realpath(host.paths.current);
     signal.addEventListener("abort", () => this.wake());
@@ -105,9 +108,11 @@ class Supervisor {
     if (this.watch.daemon !== null) await this.notebook.newDaemon(this.watch.daemon, false);
     await this.noteIncidents(desired, world);
     await this.report(desired, world, seen);
+    for (const model of this.holds.models)
+      if (holdIsOver(model, desired, world, this.notebook.memory)) await this.holds.end(model);
     const action = decide(desired, world, this.notebook.memory, Date.now());
     if (action === null || desired.lmstudio === null || this.signal.aborted) return false;
-    const { host, notebook, watch, signal } = this;
+    const { host, notebook, watch, holds, signal } = this;
     this.before = null;
     try {
       await act(action, {
@@ -115,6 +120,7 @@ class Supervisor {
         port: desired.lmstudio.backendPort,
         notebook,
         watch,
+        holds,
         signal,
         say: (line) => this.say(line),
       });
