@@ -109,7 +109,7 @@ export async function startProxy(
     }),
   );
   const ownPaths = new OwnPaths({
-    health: () => ({ status: door.draining ? "draining" : "ok", listening: door.listening }),
+    health: () => ({ status: door.draining ? "draining" : "ok", listening: door.listening, pid: process.pid }),
     readiness: async () => ({ ...(await ready()), ...(live.problem === undefined ? {} : { problem: live.problem }) }),
     metrics: async (_request, response) => {
       response.setHeader("content-type", eyes.metrics.contentType).end(await eyes.metrics.text());

@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/p
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { bundle } from "../../../../infra/host/bundle.ts";
 import { Scratch } from "../scratch.ts";
 
 let host: Scratch;
@@ -90,8 +91,7 @@ test("removal takes the keys too", async () => {
 
 test("a proxy without a container takes other keys while it runs, and starts again only for what it reads at its start", async () => {
   const root = join(host.home, ".lmstack");
-  const program = `import http from "node:http";
-http.createServer((_, response) => response.end(String(process.pid))).listen(${host.port}, "127.0.0.1");`;
+  const program = await bundle("proxy");
   const useRuntime = async (name: string) => {
     await mkdir(join(root, "runtime", name), { recursive: true });
     await symlink(process.execPath, join(root, "runtime", name, "node"));
@@ -106,7 +106,8 @@ http.createServer((_, response) => response.end(String(process.pid))).listen(${h
       runtime: "native",
       config: { ...wanted.config, ...config },
     });
-    return await (await fetch(`http://127.0.0.1:${host.port}/`)).text();
+    const health = await fetch(`http://127.0.0.1:${host.port}/healthz`, { headers: { connection: "close" } });
+    return ((await health.json()) as { pid: number }).pid;
   };
   await useRuntime("one");
   const first = await pidAfter([key("a")]);
