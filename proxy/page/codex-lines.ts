@@ -56,5 +56,5 @@ export function codexLines(origin: string, { models, keyed }: Pick<StatusSnapsho
   return { file: `~/.codex/${provider}.config.toml`, toml: toml.join("\n"), shell: shell.join("\n") };
 }
 
-/** JSON's escapes are TOML's, but for one character. */
-const tomlText = (text: string): string => JSON.stringify(text.toWellFormed()).replaceAll("\x7f", "\\u007f");
+/** JSON's escapes are TOML's, for names without control characters and lone surrogates, as a snapshot has them. */
+const tomlText = (text: string): string => JSON.stringify(text);

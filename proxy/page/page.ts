@@ -66,6 +66,8 @@ export class StatusPage {
 
   /** `GET /-/live`: an event stream. Each event has the fragments that are new to this viewer. */
   live(request: IncomingMessage, response: ServerResponse): void {
+    // Whoever left while its key was looked at would never be seen to leave.
+    if (response.destroyed) return;
     if (this.#closed || this.#viewers.size >= mostViewers) {
       answerFault(request, response, this.#closed ? endingFault() : crowdedFault(), "chat");
       return;

@@ -167,8 +167,8 @@ function picture({ slots, running, claimed, queued }: ModelStatus): Html {
   return html`<div class="picture" aria-hidden="true">${boxes}${people.length > 0 ? html`<i class="gap"></i>` : undefined}${people}${more}</div>`;
 }
 
-function cardsOf(gpus: readonly GpuFacts[]): Html | { readonly text: "" } {
-  if (gpus.length === 0) return { text: "" };
+function cardsOf(gpus: readonly GpuFacts[]): Html {
+  if (gpus.length === 0) return html``;
   const rows = gpus.map(
     (gpu) => html`<tr><th scope="row"><bdi>${gpu.name}</bdi></th><td>${memory(gpu)}</td>
 <td>${figure(gpu.utilization, (value) => `${Math.round(value * 100)} %`)}</td>

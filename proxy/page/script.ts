@@ -26,7 +26,11 @@ const listen = () => {
   source = new EventSource("-/live");
   source.onmessage = ({ data }) => {
     const { page, parts } = JSON.parse(data);
-    if (page !== document.documentElement.dataset.page) return location.reload();
+    if (page !== document.documentElement.dataset.page) {
+      source.close();
+      again = setTimeout(() => location.reload(), 1000);
+      return;
+    }
     for (const [id, text] of Object.entries(parts)) waiting.set(id, text);
     show();
     say("connection", "Live.");

@@ -135,6 +135,19 @@ describe("whoever looks at the status page", () => {
     await visitor.page.getByText("Not live: the proxy does not answer.").waitFor();
   });
 
+  it("gets a new page when the proxy has become another version", async () => {
+    await using upstream = await startUpstream((response) => response.end("{}"), catalogOf("qwen"));
+    await using proxy = await startTestProxy({ upstream: upstream.url });
+    await using visitor = await visit(browser, home(proxy));
+    const { page } = visitor;
+    await page.getByText("Live.").waitFor();
+    const loaded = page.waitForEvent("load");
+    await page.evaluate("document.documentElement.dataset.page = 'of an older version'");
+    await send(proxy.port, "/v1/nowhere");
+    await loaded;
+    await page.getByText("Live.").waitFor();
+  });
+
   it("reads a snapshot where scripts are switched off", async () => {
     await using upstream = await startUpstream((response) => response.end("{}"), catalogOf("qwen"));
     await using proxy = await startTestProxy({ upstream: upstream.url });

@@ -75,9 +75,14 @@ describe("the lines for Codex", () => {
   });
 
   it("are TOML for any name of a model", () => {
+    const sign = fc.oneof(
+      fc.constantFrom('"', "\\", "\x7f", "\ud800", "'"),
+      fc.string({ unit: "binary", maxLength: 3 }),
+    );
+    const name = fc.array(sign, { minLength: 1, maxLength: 30 }).map((signs) => signs.join(""));
     fc.assert(
-      fc.property(fc.string({ unit: "binary", minLength: 1, maxLength: 60 }), (name) => {
-        fc.pre(name !== "*" && name !== "__proto__");
+      fc.property(name, (name) => {
+        fc.pre(name !== "" && name !== "*" && name !== "__proto__");
         const config = { ...parts.config, models: { [name]: { thinking: "off" } } } as const;
         const snapshot = statusSnapshot({ ...parts, config });
         expect(read(snapshot)).toMatchObject({ model: snapshot.models[0]?.model });

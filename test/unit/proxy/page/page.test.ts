@@ -158,11 +158,10 @@ describe("the pace of the live stream", () => {
     vi.useRealTimers();
   });
 
-  function watch(takes: boolean) {
+  function watch(takes: boolean, viewer = new Viewer(takes)) {
     vi.useFakeTimers();
     const sources = new Sources();
     const page = new StatusPage(sources);
-    const viewer = new Viewer(takes);
     const request = { method: "GET", headers: { host: "h" }, socket: {} } as IncomingMessage;
     page.live(request, viewer as unknown as ServerResponse);
     return { sources, page, viewer };
@@ -206,5 +205,13 @@ describe("the pace of the live stream", () => {
     expect(sources.listeners.size).toBe(0);
     expect(vi.getTimerCount()).toBe(0);
     page.close();
+  });
+
+  it("is nobody's for a viewer that left while its key was looked at", () => {
+    const gone = new Viewer(true);
+    gone.destroy();
+    const { sources } = watch(true, gone);
+    expect(sources.listeners.size).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
