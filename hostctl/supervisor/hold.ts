@@ -52,11 +52,9 @@ export class Holds {
 
   /** Resolves when the proxy runs nothing of the model any more, or does so for too long. Without a proxy there is nothing to wait for. */
   async begin(model: string): Promise<void> {
-    const { patienceMs, pollMs, renewMs } = this.#times;
+    const { patienceMs, pollMs } = this.#times;
     this.#held.add(model);
-    this.#timer ??= setInterval(() => {
-      this.#renewing = this.#renewing.then(() => this.#renew());
-    }, renewMs).unref();
+    this.#keep();
     const deadline = Date.now() + patienceMs;
     const waiting = paced(this.#say, 5_000);
     for (;;) {
@@ -74,18 +72,22 @@ export class Holds {
   /** The model's requests go on. */
   async end(model: string): Promise<void> {
     this.#held.delete(model);
-    if (this.#held.size === 0) {
-      clearInterval(this.#timer);
-      this.#timer = undefined;
-    }
     // A renewal that is on its way would arrive after the end and hold again.
     await this.#renewing;
     await this.#post(model, "resume");
   }
 
+  #keep(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#renewing = this.#renew();
+    }, this.#times.renewMs).unref();
+  }
+
   /** Also reaches a proxy that started meanwhile. */
   async #renew(): Promise<void> {
-    for (const model of this.models) if (this.#held.has(model)) await this.#post(model, "hold");
+    for (const model of this.models) await this.#post(model, "hold");
+    this.#timer = undefined;
+    if (this.#held.size > 0) this.#keep();
   }
 
   /** Returns how many requests of the model run, by what every living proxy says. One that does not understand holds nothing. */

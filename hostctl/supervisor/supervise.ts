@@ -107,9 +107,9 @@ class Supervisor {
     const world = await this.watch.look(desired);
     if (this.watch.daemon !== null) await this.notebook.newDaemon(this.watch.daemon, false);
     await this.noteIncidents(desired, world);
-    await this.report(desired, world, seen);
     for (const model of this.holds.models)
       if (holdIsOver(model, desired, world, this.notebook.memory)) await this.holds.end(model);
+    await this.report(desired, world, seen);
     const action = decide(desired, world, this.notebook.memory, Date.now());
     if (action === null || desired.lmstudio === null || this.signal.aborted) return false;
     const { host, notebook, watch, holds, signal } = this;
