@@ -67,6 +67,28 @@ const earlyAnswer = jsonAnswer(tooLarge, "413 Payload Too Large", "Connection: c
 const unexpected = '{"error":"Unexpected endpoint or method. (POST /x)"}';
 const described = '{"error":{"message":"The model crashed","type":"internal","code":"x"}}';
 
+/** Requests that come while the upstream dies somewhere else. */
+const alive = (count: number) =>
+  Array.from({ length: count }, () => serving("lives", write(usual), { allowed: ["complete", "failed"] }));
+
+const cutLater = (exchange: Exchange) =>
+  void exchange.socket.write(someOf("length")(exchange), "latin1", () =>
+    setTimeout(() => exchange.socket.destroy(), 10),
+  );
+
+const givingUp: readonly Variant[] = [
+  { ...failing("before the head", ({ stall }) => stall(), ["gave-up"]), patience: 40 },
+  {
+    ...failing(
+      "behind the head",
+      thenStall((x) => head(x, "chunked")),
+      ["gave-up"],
+    ),
+    patience: 40,
+  },
+  { ...failing("in the body", thenStall(someOf("chunked")), ["gave-up"]), patience: 40 },
+];
+
 export const faultKinds: readonly FaultKind[] = [
   {
     name: "catalog",
@@ -115,17 +137,8 @@ export const faultKinds: readonly FaultKind[] = [
   {
     name: "stall",
     variants: [
-      { ...failing("before the head", ({ stall }) => stall(), ["gave-up"]), patience: 40 },
-      {
-        ...failing(
-          "behind the head",
-          thenStall((x) => head(x, "chunked")),
-          ["gave-up"],
-        ),
-        patience: 40,
-      },
-      { ...failing("in the body", thenStall(someOf("chunked")), ["gave-up"]), patience: 40 },
-      serving("wakes up behind heartbeats", (x) => void setTimeout(() => write(usual)(x), 250)),
+      ...Array.from({ length: 4 }, () => givingUp).flat(),
+      serving("wakes up behind heartbeats", (x) => void setTimeout(() => write(usual)(x), 1_000)),
     ],
   },
   {
@@ -245,17 +258,13 @@ export const faultKinds: readonly FaultKind[] = [
   {
     name: "dies-and-returns",
     variants: [
-      ...Array.from({ length: 90 }, () => serving("lives", write(usual), { allowed: ["complete", "failed"] })),
-      failing("dies", ({ die }) => die(), ["complete", "failed"]),
-      ...Array.from({ length: 8 }, () =>
-        serving(
-          "is slow",
-          (x) => void x.socket.write(someOf("length")(x), () => setTimeout(() => x.socket.destroy(), 10)),
-          {
-            allowed: ["failed"],
-          },
-        ),
-      ),
+      ...alive(20),
+      failing("dies", ({ socket, die }) => {
+        reset(socket);
+        die();
+      }),
+      ...Array.from({ length: 8 }, () => failing("is cut while it is slow", cutLater)),
+      ...alive(70),
     ],
   },
   {

@@ -37,13 +37,13 @@ export async function runFaults(options: FaultRunOptions): Promise<Row[]> {
   await using proxy = await ProxyProcess.start({
     upstream: upstream.url,
     models: { m: { slots: 16 }, "*": {} },
-    // Short, so that a silence of the upstream is bridged inside these short exchanges.
-    heartbeatSeconds: 0.1,
+    // Short, so that the longer silences of the upstream are bridged.
+    heartbeatSeconds: 0.4,
   });
   const run = new FaultRun(upstream, proxy, options);
   await run.serve({ name: "warm-up", variants: [healthy] }, 300);
   upstream.reset();
-  const baseline = await steady(proxy);
+  const baseline = await proxy.steady();
   const rows: Row[] = [];
   for (const kind of kinds) {
     const started = performance.now();
@@ -75,18 +75,6 @@ const healthy: Variant = {
     socket.write(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n${body}`, "latin1");
   },
 };
-
-/** Looks until nothing sinks any more. */
-async function steady(proxy: ProxyProcess): Promise<Vitals> {
-  const deadline = performance.now() + settleMilliseconds;
-  for (let before = await proxy.vitals(); ; ) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const now = await proxy.vitals();
-    const counts = ({ heapBytes: _, ...counted }: Vitals) => JSON.stringify(counted);
-    if (counts(now) === counts(before) || performance.now() > deadline) return now;
-    before = now;
-  }
-}
 
 class FaultRun {
   readonly #upstream: Adversary;
@@ -262,20 +250,20 @@ async function ask(client: WireClient, marker: string, plan: Plan): Promise<{ ve
   return { verdict, keep: reply.kind === "answer" && !reply.message.last };
 }
 
+const meanings: Record<Exclude<Verdict["kind"], "wrong">, readonly End[]> = {
+  complete: ["complete"],
+  status: ["status", "failed"],
+  "late-status": ["status", "failed"],
+  "failed-event": ["failed"],
+  broken: ["failed"],
+  "gave-up": ["gave-up"],
+};
+
 /** Whether an end is one of those that the variant may have. */
 function isAllowed(end: Exclude<Verdict["kind"], "wrong">, { variant, stream }: Plan): boolean {
-  const names: readonly End[] =
-    end === "failed-event"
-      ? stream
-        ? ["failed"]
-        : []
-      : end === "broken"
-        ? stream
-          ? []
-          : ["failed"]
-        : end === "status"
-          ? ["status", "failed"]
-          : [end];
+  const names = meanings[end].filter((name) => name !== "failed" || end === "status" || (end === "broken") !== stream);
+  // An answer that is itself an error cannot be passed on as one either, once there was a heartbeat.
+  if (end === "late-status" && variant.answer !== undefined) return true;
   return names.some((name) => variant.allowed.includes(name));
 }
 

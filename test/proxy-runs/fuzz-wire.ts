@@ -51,7 +51,7 @@ export async function runWireFuzz({ inputs, seed, say }: FuzzOptions): Promise<R
   });
   const limits = { headerSeconds: 0.5, bodySeconds: 0.5, bodyBytes: 65_536 };
   await using proxy = await ProxyProcess.start({ upstream: upstream.url, limits, heartbeatSeconds: 0 });
-  const baseline = await proxy.vitals();
+  const baseline = await proxy.steady();
   const random = new Random(seed);
   const tally: Tally = { wrong: 0, answered: 0, refused: 0 };
   let sent = 0;

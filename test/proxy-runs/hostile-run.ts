@@ -1,5 +1,6 @@
 /** Plays each hostile case against a real proxy and looks at its answers, at the upstream, and at the next client. */
 import { createHash } from "node:crypto";
+import type { Socket } from "node:net";
 import { mustHold, type Row } from "../e2e/rows.ts";
 import { Adversary, type Heard, jsonAnswer } from "./adversary.ts";
 import { WireClient } from "./client.ts";
@@ -10,7 +11,7 @@ import { headCases } from "./hostile-heads.ts";
 import { hostileLimits } from "./hostile-limits.ts";
 import { targetCases } from "./hostile-targets.ts";
 import { fieldOf } from "./message.ts";
-import { ProxyProcess } from "./proxy-process.ts";
+import { ProxyProcess, type Vitals } from "./proxy-process.ts";
 
 export const hostileCases: readonly HostileCase[] = [...framingCases, ...headCases, ...targetCases, ...bodyCases];
 
@@ -31,13 +32,19 @@ const keys = [
 
 export async function runHostile(cases: readonly HostileCase[], say: (line: string) => void): Promise<Row[]> {
   const heard: Heard[] = [];
-  await using upstream = await Adversary.start({ onRequest: () => {} });
+  const answerPlainly = (request: Heard, socket: Socket) =>
+    void socket.write(jsonAnswer(JSON.stringify({ ok: true, target: request.target })));
+  await using upstream = await Adversary.start({ onRequest: answerPlainly });
   await using open = await ProxyProcess.start({ upstream: upstream.url, ...untouched });
   await using keyed = await ProxyProcess.start({ upstream: upstream.url, ...untouched, keys });
   const rows: Row[] = [];
-  for (const one of [open, keyed]) await nextClient(one.port, one === keyed);
-  upstream.reset();
-  const baselines = new Map([open, keyed].map((proxy) => [proxy, proxy.vitals()] as const));
+  const baselines = new Map<ProxyProcess, Vitals>();
+  for (const proxy of [open, keyed]) {
+    const wrong = await nextClient(proxy.port, proxy === keyed);
+    if (wrong !== undefined) throw new Error(`before the first case, ${wrong}`);
+    upstream.reset();
+    baselines.set(proxy, await proxy.steady());
+  }
   let told = performance.now();
   for (const [index, hostile] of cases.entries()) {
     const proxy = hostile.keyed ? keyed : open;
@@ -46,7 +53,7 @@ export async function runHostile(cases: readonly HostileCase[], say: (line: stri
       onRequest: (request, socket) => {
         heard.push(request);
         if (hostile.answer !== undefined && !request.target.endsWith("/next")) hostile.answer(request, socket);
-        else socket.write(jsonAnswer(JSON.stringify({ ok: true, target: request.target })));
+        else answerPlainly(request, socket);
       },
     });
     const found = await play(hostile, proxy, upstream, heard);
@@ -62,7 +69,7 @@ export async function runHostile(cases: readonly HostileCase[], say: (line: stri
   for (const [proxy, baseline] of baselines) {
     const which = proxy === keyed ? "with keys" : "open";
     upstream.reset();
-    const left = proxy.crash === undefined ? await proxy.settled(await baseline, settleMilliseconds) : [proxy.crash];
+    const left = proxy.crash === undefined ? await proxy.settled(baseline, settleMilliseconds) : [proxy.crash];
     rows.push(
       mustHold(`${which}: nothing is left behind of all this`, left.length === 0, left.join("; ") || "nothing"),
       mustHold(`${which}: no internal error`, proxy.internalErrors.length === 0, proxy.internalErrors[0] ?? "none"),

@@ -4,11 +4,11 @@ import { type Endpoint, readEvents } from "./dialects.ts";
 import { fieldOf } from "./message.ts";
 
 /**
- * `complete`: what the upstream sent, whole. `status`: an error status with a body in the dialect. `failed-event`: a stream that ends with
+ * `late-status`: a failure event behind nothing but heartbeats, which had to be a stream by then. `complete`: what the upstream sent, whole. `status`: an error status with a body in the dialect. `failed-event`: a stream that ends with
  * the dialect's failure. `broken`: a document whose connection broke, which is how half a document is told from a whole one.
  */
 export type Verdict =
-  | { readonly kind: "complete" | "status" | "failed-event" | "broken" | "gave-up" }
+  | { readonly kind: "complete" | "status" | "late-status" | "failed-event" | "broken" | "gave-up" }
   | { readonly kind: "wrong"; readonly why: string };
 
 const wrong = (why: string): Verdict => ({ kind: "wrong", why });
@@ -70,7 +70,7 @@ function judgeStream({ endpoint, marker, whole }: Asked, body: string): Verdict 
     if (own[i]?.data !== whereItCouldEnd[i]?.data)
       return wrong(`an event that the upstream did not send there: ${excerpt(body)}`);
   }
-  if (failed) return { kind: "failed-event" };
+  if (failed) return { kind: own.length === 0 && events.length > 1 ? "late-status" : "failed-event" };
   return whole === undefined ? wrong(`a broken stream that looks whole: ${excerpt(body)}`) : { kind: "complete" };
 }
 

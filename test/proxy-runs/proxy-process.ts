@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { bundle } from "../../infra/host/bundle.ts";
 import type { ProxyConfigInput } from "../../infra/spec/proxy-config.ts";
@@ -42,7 +43,7 @@ export class ProxyProcess implements AsyncDisposable {
     const probe = fileURLToPath(new URL("probe.mjs", import.meta.url));
     const args = ["--expose-gc", "--import", probe, join(folder, "proxy.mjs"), "--config", join(folder, "proxy.json")];
     const env = { ...process.env, TMPDIR: folder, NODE_OPTIONS: "" };
-    const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe", "pipe"] });
     const log = new LogBook(child);
     const port = await log.port;
     return new ProxyProcess(child, folder, log, port);
@@ -66,9 +67,22 @@ export class ProxyProcess implements AsyncDisposable {
   }
 
   async vitals(): Promise<Vitals> {
-    this.#child.send("vitals");
-    const [vitals] = (await once(this.#child, "message")) as [Vitals];
-    return vitals;
+    const channel = this.#child.stdio[3] as Duplex;
+    channel.write("?");
+    const [line] = (await once(channel, "data")) as [Buffer];
+    return JSON.parse(line.toString()) as Vitals;
+  }
+
+  /** Asks until two looks find the same, for at most five seconds. */
+  async steady(): Promise<Vitals> {
+    const counts = (vitals: Vitals) => countedVitals.map((name) => vitals[name]).join();
+    const deadline = performance.now() + 5_000;
+    for (let before = await this.vitals(); ; ) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const now = await this.vitals();
+      if (counts(now) === counts(before) || performance.now() > deadline) return now;
+      before = now;
+    }
   }
 
   /** Asks until nothing is above the baseline any more, for at most `milliseconds`; resolves with what is still above it, in words. */
