@@ -73,11 +73,6 @@ export class Channels implements TextSink {
     return { parts: this.#parts, mayVanish };
   }
 
-  /** Events passed without being read. */
-  skipped(): void {
-    for (const cutter of this.#cutters.values()) cutter.skipped();
-  }
-
   forgetCuts(): void {
     for (const cutter of this.#cutters.values()) cutter.forgetCuts();
   }

@@ -104,8 +104,7 @@ export class LeakFilter implements AnswerFilter {
   /** Back from passing chunks unread: where the texts stand now is read from the last of what passed. */
   #resume(): void {
     if (this.#trail.empty) return;
-    const { bytes, complete } = this.#trail.take();
-    if (!complete) this.#channels.skipped();
+    const bytes = this.#trail.take();
     let at = 0;
     while (this.#reader.read(bytes, at)) {
       this.#texts(bytes, at, this.#reader.end, 0);

@@ -80,8 +80,8 @@ export class AnswerMeter {
       }
       at = this.#reader.end;
     }
-    // Of an event that is too long to be one token only its end is of interest.
-    this.#pending = bytes.length - at > longestEvent ? bytes.subarray(-3) : bytes.subarray(at);
+    // An event that long is no token; what is left of it will not be one either.
+    this.#pending = bytes.length - at > longestEvent ? nothing : bytes.subarray(at);
   }
 
   #bringsToken(bytes: Buffer): boolean {

@@ -51,11 +51,6 @@ export class ThoughtCutter {
     return this.#depth === 0 && this.#matched === 0 && this.#loneFrom < 0 && !this.#dropBlanks && this.#code.settled;
   }
 
-  /** Some text was passed without being read; what is read next goes on in the middle of a line. */
-  skipped(): void {
-    this.#code.lineIsBlank = false;
-  }
-
   /** Reads a JSON string's content, `bytes` from `start` to `end`; `origin` is where byte 0 of `bytes` lies in the stream. */
   read(bytes: Uint8Array, start: number, end: number, origin: number): void {
     let at = start;
@@ -73,12 +68,7 @@ export class ThoughtCutter {
 
   /** The text is complete: what was held turns out to be a mention. */
   end(): void {
-    if (this.#depth > 0) {
-      if (!this.#certain) this.#depth = 0;
-    } else if (this.#loneFrom >= 0 && this.#matched === 0) {
-      this.#cut(this.#loneFrom, this.#loneTo);
-    }
-    this.#loneFrom = -1;
+    if (this.#loneFrom >= 0 && this.#matched === 0) this.#cutLone();
     this.heldFrom = undecided;
   }
 

@@ -9,7 +9,6 @@ const most = 33_554_432;
 export class Trail {
   #chunks: Buffer[] = [];
   #length = 0;
-  #complete = true;
 
   get empty(): boolean {
     return this.#length === 0;
@@ -23,16 +22,14 @@ export class Trail {
     if (this.#length > most) this.#trim(0);
   }
 
-  /** The last events and the one that is not complete; `complete` when nothing before them is missing. */
-  take(): { readonly bytes: Buffer; readonly complete: boolean } {
+  /** The last events and the one that is not complete, which is then forgotten; what lies before may begin within an event. */
+  take(): Buffer {
     const [first] = this.#chunks;
     const all = first !== undefined && this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks, this.#length);
     const start = lastEventEnd(all.subarray(0, Math.max(0, lastEventEnd(all) - enough)));
-    const complete = this.#complete && start === 0;
     this.#chunks = [];
     this.#length = 0;
-    this.#complete = true;
-    return { bytes: start === 0 ? all : all.subarray(start), complete };
+    return all.subarray(start);
   }
 
   #trim(keep: number): void {
@@ -42,8 +39,6 @@ export class Trail {
       this.#length -= chunk.length;
       count += 1;
     }
-    if (count === 0) return;
     this.#chunks.splice(0, count);
-    this.#complete = false;
   }
 }

@@ -16,6 +16,13 @@ function filtered(dialect: Dialect, chunks: readonly Buffer[]): { bytes: Buffer;
   return { bytes: Buffer.concat([...passed, filter.end()]), leaks: filter.leaks };
 }
 
+/** As a network brings them that is faster than the model. */
+const eventsApart = (bytes: Buffer): Buffer[] =>
+  bytes
+    .toString()
+    .split(/(?<=\n\n)/)
+    .map((event) => Buffer.from(event));
+
 const printing: fc.Arbitrary<Printing> = fc.record({
   end: fc.constantFrom("\n", "\r\n"),
   blank: fc.constantFrom("", " "),
@@ -57,7 +64,12 @@ describe.each(dialects.map((dialect) => [dialect.form, dialect] as const))("a st
 
   it("is understood far behind its start, with thousands of plain words that nobody read", () => {
     const words = fc.integer({ min: 1, max: 400 }).map((count) => Array.from({ length: count }, (_, i) => ` w${i}`));
-    const part = fc.oneof(words, inPieces(answerText), fc.constant(["\n"]), fc.constant(["```", "\n"]));
+    const part = fc.oneof(
+      words,
+      inPieces(answerText),
+      fc.constant(["\n"]),
+      fc.constantFrom(["```", "\n"], ["~~~", "\n"]),
+    );
     const long = fc.array(part, { minLength: 2, maxLength: 8 }).map((parts) => parts.flat());
     fc.assert(
       fc.property(long, fc.integer({ min: 60, max: 5000 }), (pieces, size) => {
@@ -108,13 +120,44 @@ describe.each(dialects.map((dialect) => [dialect.form, dialect] as const))("a st
   });
 
   it("lets what was held back go before its text ends", () => {
-    const bytes = printed(
-      dialect.events([
-        ["So: ", "<think>", " is a tag"],
-        ["<", "th"],
-      ]),
+    const events = dialect.events([["So: ", "<think>", " is a tag"]]);
+    const end = events.findIndex((event) => typeof event !== "string" && dialect.ends(event) !== undefined);
+    const bytes = printed(events.slice(0, end + 1));
+    expect(new LeakFilter(dialect.form).push(bytes)).toEqual(bytes);
+  });
+
+  it("has each event as soon as its last byte is there", () => {
+    const bytes = printed(dialect.events([["a `b`", " c `d`."]]));
+    fc.assert(
+      fc.property(fc.array(fc.nat(), { maxLength: 60 }), fc.constantFrom("\n", "\r\n"), (cuts, lineEnd) => {
+        const filter = new LeakFilter(dialect.form);
+        let came = "";
+        let passed = "";
+        for (const chunk of splitAt<Buffer>(Buffer.from(bytes.toString().replaceAll("\n", lineEnd)), cuts)) {
+          came += chunk.toString("latin1");
+          passed += filter.push(chunk).toString("latin1");
+          expect(came.startsWith(passed)).toBe(true);
+          const behind = came.lastIndexOf(lineEnd + lineEnd) + 2 * lineEnd.length;
+          expect(passed.length).toBeGreaterThanOrEqual(came.includes(lineEnd + lineEnd) ? behind : 0);
+        }
+      }),
     );
+  });
+
+  it("loses nothing when a text begins again without having ended", () => {
+    const events = dialect.events([["So ", "<", "th", "ere"]]);
+    const held = events.findIndex((event) => typeof event !== "string" && dialect.piece(event)?.piece === "th");
+    const bytes = printed([...events.slice(0, held + 1), ...events]);
     expect(filtered(dialect, [bytes]).bytes).toEqual(bytes);
+  });
+
+  it("knows that a fence was closed, however much passed since", () => {
+    const words = Array.from({ length: 400 }, (_, index) => ` w${index}`);
+    for (const fence of ["```", "~~~"]) {
+      const pieces = ["So:", "\n", fence, "\n", "a", "\n", fence, "\n", ...words, "<think>", "b", "</think>"];
+      const found = textsOf(dialect, read(filtered(dialect, eventsApart(printed(dialect.events([pieces])))).bytes), 1);
+      expect(found.grown).toEqual([pieces.slice(0, -3).join("")]);
+    }
   });
 
   it("leaves out what nothing is left of", () => {
@@ -144,6 +187,31 @@ describe("a thought in a chat stream", () => {
       choice({ content: "" }, "stop"),
     ]);
   });
+});
+
+it("ends a chat with its last event, though no choice said that it was done", () => {
+  const bytes = printed([{ choices: [{ index: 0, delta: { content: "a <think>" } }] }, "[DONE]"]);
+  expect(new LeakFilter("chat").push(bytes)).toEqual(bytes);
+});
+
+it("leaves reasoning alone that says it is some", () => {
+  const text = "<think>hm</think>";
+  const streams: Record<string, Record<string, unknown>[]> = {
+    responses: [
+      { type: "response.reasoning_text.delta", delta: text },
+      { type: "response.reasoning_text.done", text },
+      { type: "response.content_part.done", part: { type: "reasoning_text", text } },
+      { type: "response.output_item.done", item: { type: "reasoning", content: [{ type: "reasoning_text", text }] } },
+      { type: "response.function_call_arguments.delta", delta: text },
+    ],
+    chat: [{ choices: [{ index: 0, delta: { reasoning_content: text } }] }],
+    messages: [{ type: "content_block_delta", index: 0, delta: { type: "thinking_delta", thinking: text } }],
+    "native-chat": [{ type: "reasoning.delta", content: text }],
+  };
+  for (const dialect of dialects) {
+    const bytes = printed(streams[dialect.form] ?? []);
+    expect(filtered(dialect, [bytes])).toEqual({ bytes, leaks: 0 });
+  }
 });
 
 it("leaves completions alone: they are the client's own text, going on", () => {

@@ -30,7 +30,12 @@ const usage = {
 };
 
 const wholes: readonly [AnswerForm, string, object, object][] = [
-  ["responses", "a response", { output: [], tools: [{ usage: { type: "string" } }], usage: usage.responses }, {}],
+  [
+    "responses",
+    "a response",
+    { output: [], tools: [{ usage: { type: "string" } }], usage: usage.responses, metadata: { usage: {} } },
+    {},
+  ],
   [
     "chat",
     "a chat completion",
@@ -74,7 +79,7 @@ describe("the tokens of", () => {
       { type: "response.completed", response: { usage: usage.responses, output: [{ text: "x".repeat(90_000) }] } },
     ],
     chat: [{ object: "chat.completion.chunk", choices: [], usage: usage.chat }],
-    messages: [{ type: "message_delta", delta: {}, usage: { output_tokens: 7, input_tokens: 11 } }],
+    messages: [{ type: "message_delta", delta: {}, usage: { output_tokens: 7 } }],
     "native-chat": [{ type: "chat.end", result: { output: [{ content: "x".repeat(9000) }], stats: usage.stats } }],
   };
 

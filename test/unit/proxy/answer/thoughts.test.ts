@@ -23,6 +23,8 @@ describe("a leaked thought", () => {
     ["behind code", "```\ncode\n```\n<think>hm</think>\nNo.", "```\ncode\n```\n\nNo.", 1],
     ["behind a span of code", "`a` <think>hm</think>No.", "`a` No.", 1],
     ["behind a backtick that nobody closes", "a ` b\n\nc <think>hm</think>d", "a ` b\n\nc d", 1],
+    ["behind a span of three backticks", "a ```\nb``` <think>hm</think>c", "a ```\nb``` c", 1],
+    ["behind three backticks that nobody closes", "a ```\n\nb <think>hm</think>c", "a ```\n\nb c", 1],
     ["and nothing else", "<think></think>", "", 1],
   ])("%s is cut", (_name, text, expected, thoughts) => {
     expect(cut(text)).toEqual({ text: expected, thoughts });
@@ -51,6 +53,7 @@ describe("a mere mention of the tag", () => {
     ["in a span", "It is `<think>hm</think>` that begins it."],
     ["in a span of two backticks", "It is `` ` <think>hm</think> `` that begins it."],
     ["in a span over two lines", "It is `a\n<think>hm</think>` that begins it."],
+    ["that is an end at a line's end", "It ends with </think>\nand so on."],
     ["that is an end within a line", "Close it with </think> or not.\n</think> is the end."],
     ["in other letters", "<thinking>hm</thinking> <Think>hm</Think>"],
   ])("stays: %s", (_name, text) => {
