@@ -62,12 +62,14 @@ test("a driver that fails leaves no file behind, and one that hangs ends with th
   expect(await readdir(host().paths.proxy)).toEqual([]);
 });
 
-test("nothing is made for a proxy that is not there", async () => {
-  await install(`echo x >> ${home}/calls; exec sh ${fake} "$@"`);
-  const telling = tellGpus(host(), stop.signal, 1);
-  await mkdir(join(home, ".lmstack"), { recursive: true });
+test("the driver is left alone until there is a proxy", async () => {
+  vi.stubEnv("PATH", "");
+  // Asked now, it would be found missing, and never be asked again.
+  const telling = tellGpus(host(), stop.signal, 5);
+  await install(`exec /bin/sh ${fake} "$@"`);
+  vi.stubEnv("PATH", `${join(home, "bin")}:/usr/bin:/bin`);
+  await mkdir(host().paths.proxy, { recursive: true });
+  await vi.waitFor(read, { timeout: 10_000 });
   stop.abort();
   await telling;
-  expect((await readdir(home)).sort()).toEqual([".lmstack", "bin"]);
-  expect(await readdir(join(home, ".lmstack"))).toEqual([]);
 });
