@@ -1,33 +1,23 @@
 /** The system's Chromium, and pages in it that let no fault of the browser's console pass. */
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { findOnPath } from "../../infra/setup/program.mjs";
 
-/** Names that resolve to this machine in the browser only: to the proxy it is a browser from elsewhere. */
+/** A name that leads to this machine in the browser only: to the proxy it is a browser from elsewhere. */
 export const otherName = "gpu-box.test";
 
 export async function startBrowser(): Promise<Browser> {
+  const executablePath = findOnPath("chromium");
+  if (executablePath === undefined) {
+    throw new Error(
+      'There is no program "chromium" on PATH, and the status page is tested in a real browser. "npm test" installs it; by hand: apt-get install -y --no-install-recommends chromium',
+    );
+  }
   const asRoot = process.getuid?.() === 0;
   return await chromium.launch({
-    executablePath: chromiumOnPath(),
+    executablePath,
     // Chromium's sandbox refuses to run as root, where containers and CI run their tests.
     args: [`--host-resolver-rules=MAP ${otherName} 127.0.0.1`, ...(asRoot ? ["--no-sandbox"] : [])],
   });
-}
-
-function chromiumOnPath(): string {
-  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
-    const file = join(folder, "chromium");
-    try {
-      accessSync(file, constants.X_OK);
-      return file;
-    } catch {
-      // The next folder may have it.
-    }
-  }
-  throw new Error(
-    'There is no program "chromium" on PATH, and the status page is tested in a real browser. "npm run setup" installs it; by hand: apt-get install -y --no-install-recommends chromium',
-  );
 }
 
 export interface Visit extends AsyncDisposable {
