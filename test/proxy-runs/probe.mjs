@@ -1,5 +1,7 @@
-// Loaded into the proxy's process ahead of it (`--import`): counts what is alive there, when asked over the channel to its parent.
+// Loaded into the proxy's process ahead of it (`--import`): counts what is alive there, when asked over descriptor 3. Not over Node's own
+// channel, which the proxy would take for the one to the process that it belongs to.
 import { readdirSync } from "node:fs";
+import { Socket } from "node:net";
 
 const timers = new Set();
 let sweepAt = 4096;
@@ -27,15 +29,18 @@ function listenersOf(emitter) {
   return emitter.eventNames?.().reduce((sum, name) => sum + emitter.listenerCount(name), 0) ?? 0;
 }
 
-process.on("message", () => {
+const channel = new Socket({ fd: 3 });
+channel.unref();
+channel.on("data", () => {
   globalThis.gc?.();
   const handles = process._getActiveHandles();
-  process.send({
+  const vitals = {
     descriptors: readdirSync("/proc/self/fd").length,
     timers: alive(),
     listeners: handles.reduce((sum, handle) => sum + listenersOf(handle), listenersOf(process)),
     handles: handles.length,
     resources: process.getActiveResourcesInfo().length,
     heapBytes: process.memoryUsage().heapUsed,
-  });
+  };
+  channel.write(`${JSON.stringify(vitals)}\n`);
 });
