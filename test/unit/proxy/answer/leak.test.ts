@@ -151,13 +151,21 @@ describe.each(dialects.map((dialect) => [dialect.form, dialect] as const))("a st
     expect(filtered(dialect, [bytes]).bytes).toEqual(bytes);
   });
 
-  it("knows that a fence was closed, however much passed since", () => {
+  it("takes a text that begins again for a new one", () => {
+    // A choice of a chat has no beginning of its own.
+    if (dialect.form === "chat") return;
+    const before = dialect.events([["So "]]);
+    const last = before.findIndex((event) => typeof event !== "string" && dialect.piece(event) !== undefined);
+    const bytes = printed([...before.slice(0, last + 1), ...dialect.events([["<think>", "hm"]])]);
+    expect(filtered(dialect, [bytes]).bytes.toString()).not.toContain("hm");
+  });
+
+  it.each(["```", "~~~"])("knows whether a fence of %s is open, however much passed since", (fence) => {
     const words = Array.from({ length: 400 }, (_, index) => ` w${index}`);
-    for (const fence of ["```", "~~~"]) {
-      const pieces = ["So:", "\n", fence, "\n", "a", "\n", fence, "\n", ...words, "<think>", "b", "</think>"];
-      const found = textsOf(dialect, read(filtered(dialect, eventsApart(printed(dialect.events([pieces])))).bytes), 1);
-      expect(found.grown).toEqual([pieces.slice(0, -3).join("")]);
-    }
+    const thought = ["<think>", "b", "</think>"];
+    const pieces = ["So:", "\n", fence, "\n", "a", ...words, ...thought, "\n", fence, " ", "\n", ...words];
+    const chunks = eventsApart(printed(dialect.events([[...pieces, ...thought]])));
+    expect(textsOf(dialect, read(filtered(dialect, chunks).bytes), 1).grown).toEqual([pieces.join("")]);
   });
 
   it("leaves out what nothing is left of", () => {
