@@ -1,4 +1,5 @@
 /** Requests by chance on raw sockets: good ones and injured ones, alone and in rows, whole and in pieces. */
+import { createHash } from "node:crypto";
 import { mustHold, type Row } from "../e2e/rows.ts";
 import { Adversary, type Heard, jsonAnswer } from "./adversary.ts";
 import { WireClient } from "./client.ts";
@@ -30,7 +31,17 @@ const words = [
 const concurrency = 48;
 const quietMilliseconds = 1_500;
 const shownExamples = 10;
-const marker = /f([0-9]+)-[0-9]+-/;
+
+/** Names a request and its connection; an injured one is told by its check. */
+const markerFor = (tag: string, index: number) => `f${tag}-${index}-${checkOf(tag, String(index))}-`;
+const checkOf = (tag: string, index: string) =>
+  createHash("sha256").update(`${tag}-${index}`).digest("hex").slice(0, 8);
+
+/** The connection that a marker names; undefined when it is none, or injured. */
+function tagOf(text: string): string | undefined {
+  const [, tag, index, check] = /^f([0-9]+)-([0-9]+)-([0-9a-f]{8})-$/.exec(text) ?? [];
+  return tag !== undefined && index !== undefined && check === checkOf(tag, index) ? tag : undefined;
+}
 
 interface Tally {
   wrong: number;
@@ -46,7 +57,7 @@ export async function runWireFuzz({ inputs, seed, say }: FuzzOptions): Promise<R
       const why = oddityOf(request);
       if (why !== undefined) odd.push(`${why}: ${request.method} ${request.target.slice(0, 80)}`);
       socket.write(jsonAnswer(JSON.stringify({ serial: heard.length, output: [] })));
-      heard.push({ tag: marker.exec(markerOf(request.fields))?.[1], answered: false });
+      heard.push({ tag: tagOf(markerOf(request.fields)), answered: false });
     },
   });
   const limits = { headerSeconds: 0.5, bodySeconds: 0.5, bodyBytes: 65_536 };
@@ -62,7 +73,7 @@ export async function runWireFuzz({ inputs, seed, say }: FuzzOptions): Promise<R
       const tag = String(sent);
       const count = Math.min(1 + random.below(4), inputs - sent);
       sent += count;
-      const plan = Array.from({ length: count }, (_, index) => oneRequest(`f${tag}-${index}-`, random));
+      const plan = Array.from({ length: count }, (_, index) => oneRequest(markerFor(tag, index), random));
       const why = await connection(proxy.port, tag, plan, random, heard, tally);
       if (why !== undefined) {
         tally.wrong++;
@@ -210,8 +221,8 @@ function belongs(
 /** Why a request is not one that came in whole: framing of two meanings, or a head and a body of two requests. */
 function oddityOf(request: Heard): string | undefined {
   if (request.oddities.length > 0) return request.oddities[0];
-  const inHead = marker.exec(markerOf(request.fields))?.[1];
-  const inBody = /"user":"f([0-9]+)-[0-9]+-"/.exec(request.body.toString("latin1"))?.[1];
+  const inHead = tagOf(markerOf(request.fields));
+  const inBody = tagOf(/"user":"([^"]*)"/.exec(request.body.toString("latin1"))?.[1] ?? "");
   if (inHead !== undefined && inBody !== undefined && inHead !== inBody) return "a head and a body of two connections";
   return request.target.startsWith("/api/v1/models/") ? "a closed path" : undefined;
 }

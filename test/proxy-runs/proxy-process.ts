@@ -22,6 +22,9 @@ export interface Vitals {
 
 const countedVitals = ["descriptors", "timers", "listeners", "handles", "resources"] as const;
 
+/** Built once for all the processes of a run. */
+let program: Promise<Uint8Array> | undefined;
+
 export class ProxyProcess implements AsyncDisposable {
   readonly port: number;
   readonly #child: ChildProcess;
@@ -37,7 +40,8 @@ export class ProxyProcess implements AsyncDisposable {
 
   static async start(config: Omit<ProxyConfigInput, "listen">): Promise<ProxyProcess> {
     const folder = await mkdtemp(join(tmpdir(), "proxy-run-"));
-    await writeFile(join(folder, "proxy.mjs"), await bundle("proxy"));
+    program ??= bundle("proxy");
+    await writeFile(join(folder, "proxy.mjs"), await program);
     const document = { drainSeconds: 1, ...config, listen: { host: "127.0.0.1", port: 0 } };
     await writeFile(join(folder, "proxy.json"), JSON.stringify(document));
     const probe = fileURLToPath(new URL("probe.mjs", import.meta.url));

@@ -5,7 +5,7 @@ import { headCases } from "../../../proxy-runs/hostile-heads.ts";
 import { runHostile } from "../../../proxy-runs/hostile-run.ts";
 import { targetCases } from "../../../proxy-runs/hostile-targets.ts";
 
-it.each([
+it.concurrent.each([
   { what: "a request whose end could be seen in two places", cases: framingCases },
   { what: "a head that is none, too large, or means something else", cases: headCases },
   { what: "a path to what is closed, and a value that would be a field", cases: targetCases },
