@@ -61,10 +61,10 @@ export class Holds {
       const running = await this.#post(model, "hold");
       if (running === 0 || this.#signal.aborted) return;
       if (Date.now() >= deadline) {
-        this.#say(`${model}: ${running} requests still run after ${patienceMs / 1_000} s and are cut off`);
+        this.#say(`${model}: requests that still run after ${patienceMs / 1_000} s are cut off (${running})`);
         return;
       }
-      waiting(`${model}: waiting for ${running} requests to end`);
+      waiting(`${model}: waiting for its running requests to end (${running})`);
       await pause(pollMs);
     }
   }

@@ -55,7 +55,7 @@ describe("a model's requests, while the model is swapped,", () => {
     sockets.answer = (_, response) => response.end(JSON.stringify({ running: running.shift() ?? 0 }));
     await holds().begin("org/model");
     expect(running).toEqual([]);
-    expect(said).toEqual(["org/model: waiting for 3 requests to end"]);
+    expect(said).toEqual(["org/model: waiting for its running requests to end (3)"]);
   });
 
   test("do not keep the swap waiting for ever", async () => {
@@ -63,7 +63,7 @@ describe("a model's requests, while the model is swapped,", () => {
     sockets.answer = (_, response) => response.end('{"running":2}');
     await holds({ patienceMs: 0 }).begin("org/model");
     expect(sockets.calls).toEqual([held]);
-    expect(said).toEqual(["org/model: 2 requests still run after 0 s and are cut off"]);
+    expect(said).toEqual(["org/model: requests that still run after 0 s are cut off (2)"]);
   });
 
   test("do not keep a supervisor from ending", async () => {
