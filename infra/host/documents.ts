@@ -67,6 +67,7 @@ export function documentsOf(spec: HostSpec, stack: string, architecture: Archite
       },
       ...(spec.proxy.keys.length === 0 ? {} : { keysFile: keysFileName }),
       allowAnonymous: spec.proxy.allowAnonymous,
+      noThink: spec.proxy.noThink,
     },
     runtime: proxyRuntime(spec),
   };

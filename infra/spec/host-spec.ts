@@ -142,6 +142,10 @@ const proxy = z.strictObject({
     .describe("Taken from a registry by digest instead of being built on the host"),
   keys: z.array(key).prefault([]).describe("Names; values are secrets lmstack:secret.NAME"),
   allowAnonymous: z.boolean().default(false),
+  noThink: z
+    .enum(["auto", "effort", "prefill", "both"])
+    .default("auto")
+    .describe("How thinking is switched off on the chat endpoints; auto finds out what works"),
 });
 
 const codex = z.strictObject({

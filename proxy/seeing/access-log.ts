@@ -51,7 +51,7 @@ export class AccessLog {
       record.leaks > 0
         ? `${record.leaks} thoughts were cut out of one answer`
         : `LM Studio counted ${unwantedReasoning(record)} reasoning tokens in one answer`;
-    const words = `model ${name} thinks although thinking is off: ${found}. Set "noThink": "both" in the proxy's configuration, which is read again at once; where that does not help either, the model's template ignores the switch, and another build of the model is needed. Told once for this model; lmstack_leaks_total and lmstack_unwanted_reasoning_tokens_total go on counting.`;
+    const words = `model ${name} thinks although thinking is off: ${found}. Set proxy.noThink: both in the spec and run "pulumi up"; where that does not help either, the model's template ignores the switch, and another build of the model is needed. Told once for this model; lmstack_leaks_total and lmstack_unwanted_reasoning_tokens_total go on counting.`;
     this.#log.warn({ model: name, requestId: record.requestId, leaks: record.leaks }, words);
   }
 }

@@ -66,5 +66,6 @@ export class Eyes {
 
   close(): void {
     this.gpu.stop();
+    this.metrics.close();
   }
 }

@@ -5,11 +5,11 @@ import { execa } from "execa";
 import ts from "typescript";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { Metrics } from "../../../../proxy/seeing/metrics.ts";
+import { Metrics } from "../../proxy/seeing/metrics.ts";
 import type { DashboardJson } from "./dashboard-types.ts";
-import { failureOf, knowsQwen, recordOf } from "./records.ts";
+import { failureOf, knowsQwen, recordOf } from "../unit/proxy/seeing/records.ts";
 
-const folder = join(import.meta.dirname, "../../../../images/observability");
+const folder = join(import.meta.dirname, "../../images/observability");
 const alertsFile = join(folder, "alerts.yaml");
 const dashboardFile = join(folder, "grafana-dashboard.json");
 
