@@ -173,12 +173,14 @@ async function connection(
       await new Promise((resolve) => setImmediate(resolve));
     }
     let served = 0;
+    let answers = 0;
     for (;;) {
       const reply = await client.answer("POST", quietMilliseconds);
       if (reply.kind === "malformed") return `an answer that is none (${reply.why})`;
       if (reply.kind === "hang") {
         client.halfClose();
-        return (await client.end(5_000)) ? undefined : "the connection does not end";
+        if (!(await client.end(5_000))) return "the connection does not end";
+        break;
       }
       if (reply.kind === "closed") {
         if (reply.partial.length > 0)
@@ -193,7 +195,7 @@ async function connection(
         const why = belongs(reply.message.body, tag, heard);
         if (why !== undefined) return why;
       }
-      if (served === plan.length) break;
+      if (++answers === plan.length) break;
     }
     const allGood = plan.every(({ good }) => good);
     return allGood && served < plan.length ? `${served} of ${plan.length} good requests were answered` : undefined;
