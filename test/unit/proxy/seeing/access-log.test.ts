@@ -80,7 +80,7 @@ describe("the access log", () => {
     const lines = logged([leak, leak, recordOf({ model: "llama", tokens }), leak]);
     const warnings = lines.filter(({ level }) => level === warn).map(({ msg }) => msg);
     expect(warnings).toEqual([
-      expect.stringMatching(/^model qwen thinks although thinking is off: 2 thoughts .* Set "noThink"/),
+      expect.stringMatching(/^model qwen thinks although thinking is off: 2 thoughts .* Set proxy\.noThink: both/),
       expect.stringMatching(/^model llama thinks although thinking is off: LM Studio counted 7 reasoning tokens/),
     ]);
   });
