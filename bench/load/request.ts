@@ -1,0 +1,126 @@
+/** Requests as prepared bytes: the head with the key, and a body of the wanted kind and size. */
+
+/** Of the proxy under test; the other peers have no use for it and take it all the same. */
+export const benchKey = "sk-bench-0123456789abcdef0123456789abcdef";
+
+export interface RequestFacts {
+  readonly path: string;
+  readonly body: string;
+  /** For the stand-in, where it watches. */
+  readonly id?: string;
+}
+
+export function requestBytes({ path, body, id }: RequestFacts): Buffer {
+  const fields = [
+    `POST ${path} HTTP/1.1`,
+    "host: 127.0.0.1",
+    `authorization: Bearer ${benchKey}`,
+    "content-type: application/json",
+    "accept: application/json, text/event-stream",
+    "user-agent: lmstack-bench",
+    `content-length: ${Buffer.byteLength(body)}`,
+    ...(id === undefined ? [] : [`x-bench-id: ${id}`]),
+  ];
+  return Buffer.from(`${fields.join("\r\n")}\r\n\r\n${body}`);
+}
+
+export function readRequest(path: string): Buffer {
+  return Buffer.from(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${benchKey}\r\n\r\n`);
+}
+
+export function chatBody(model: string, stream: boolean): string {
+  return JSON.stringify({
+    model,
+    messages: [
+      { role: "system", content: "You are a helpful assistant." },
+      { role: "user", content: "Say that you are done." },
+    ],
+    temperature: 0.7,
+    stream,
+  });
+}
+
+const line = 'const found = lines.filter((line) => line.includes("error"));\t// quoted \\ and escaped\n';
+
+/** What Codex sends in a turn, grown to `bytes`: its tools of every kind, instructions, and a conversation with calls and their output. */
+export function codexBody(model: string, bytes: number): string {
+  const body = {
+    model,
+    input: [
+      message("developer", "You are a coding agent running in the Codex CLI, a terminal-based assistant. ".repeat(16)),
+      message(
+        "user",
+        "<environment_context>\n  <cwd>/home/user/work</cwd>\n  <shell>bash</shell>\n</environment_context>",
+      ),
+      message("user", "Find the lines that tell of an error and put them into a function of their own."),
+      {
+        type: "function_call",
+        name: "exec_command",
+        arguments: JSON.stringify({ cmd: "sed -n 1,400p src/log.ts", workdir: "/home/user/work" }),
+        call_id: "call_1",
+      },
+      { type: "function_call_output", call_id: "call_1", output: "" },
+    ] as Record<string, unknown>[],
+    tools: codexTools(),
+    tool_choice: "auto",
+    parallel_tool_calls: true,
+    reasoning: { summary: "auto" },
+    store: false,
+    stream: false,
+    include: ["reasoning.encrypted_content"],
+    prompt_cache_key: "01a205e9-d578-7283-9f38-cefe6c56c7a5",
+  };
+  const missing = bytes - Buffer.byteLength(JSON.stringify(body));
+  const output = line.repeat(Math.max(0, Math.ceil(missing / (JSON.stringify(line).length - 2))));
+  Object.assign(body.input[4] as object, { output });
+  return JSON.stringify(body);
+}
+
+function message(role: string, text: string) {
+  return { type: "message", role, content: [{ type: "input_text", text }] };
+}
+
+function codexTools(): unknown[] {
+  const names = ["exec_command", "write_stdin", "list_mcp_resources", "read_mcp_resource", "update_plan", "view_image"];
+  const inNamespace = ["spawn_agent", "send_input", "wait_agent", "close_agent"];
+  return [
+    ...names.map((name) => functionTool(name)),
+    {
+      type: "namespace",
+      name: "multi_agent_v1",
+      description: "Other agents.",
+      tools: inNamespace.map((name) => functionTool(name)),
+    },
+    {
+      type: "custom",
+      name: "apply_patch",
+      description: "Edits files by a patch.",
+      format: { type: "grammar", syntax: "lark", definition: "start: begin hunk+ end\n".repeat(20) },
+    },
+    { type: "web_search", external_web_access: false },
+  ];
+}
+
+function functionTool(name: string) {
+  const property = (type: string) => ({
+    type,
+    description: "What the call works with, told to the model in one sentence.",
+  });
+  return {
+    type: "function",
+    name,
+    description: `Calls ${name}. `.repeat(20).trim(),
+    strict: false,
+    parameters: {
+      type: "object",
+      properties: {
+        cmd: property("string"),
+        workdir: property("string"),
+        timeout_ms: property("number"),
+        tty: property("boolean"),
+      },
+      required: ["cmd"],
+      additionalProperties: false,
+    },
+  };
+}
