@@ -12,13 +12,16 @@ const longestEvent = 1_048_576;
 /** Longer than any marker. */
 const carried = 32;
 
-/** What stands once in each event that brings a token, and in no other; the first one that the first such event holds is looked for. */
+/**
+ * What stands once in each event that brings a token, and in no other; the first one that the first such event holds is looked for.
+ * None begins with a quote: the search goes from one first letter to the next.
+ */
 const markers: Readonly<Record<AnswerForm, readonly string[]>> = {
   responses: ['.delta"', 'arguments.done"'],
-  chat: ['"delta":{"', '"delta": {"'],
-  messages: ['"content_block_delta"'],
+  chat: ['delta":{"', 'delta": {"'],
+  messages: ['content_block_delta"'],
   "native-chat": ['.delta"', 'tool_call.arguments"'],
-  completions: ['"text":"', '"text": "'],
+  completions: ['text":"', 'text": "'],
 };
 const anyEvent = "\n\n";
 

@@ -21,7 +21,8 @@ export class UsageFinder {
 
   /** `key` is the member that holds the counts. */
   constructor(key: "usage" | "stats") {
-    this.#marker = Buffer.from(`"${key}":`);
+    // Without its first quote: the search goes from one first letter to the next, and there are many quotes.
+    this.#marker = Buffer.from(`${key}":`);
   }
 
   /** `before` are the last bytes that came before the chunk, as far as a marker could begin in them. */
