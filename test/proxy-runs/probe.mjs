@@ -44,3 +44,5 @@ channel.on("data", () => {
   };
   channel.write(`${JSON.stringify(vitals)}\n`);
 });
+// Whoever started it is gone, however that came about.
+channel.once("close", () => process.exit(1));
