@@ -81,6 +81,7 @@ export class Admission {
     this.#changed();
     if (verdict === "start") return ticket;
     const waiting = ticket.wait();
+    this.#arm();
     return waiting;
   }
 
