@@ -11,42 +11,46 @@ export interface Row {
 }
 
 export const ours = "lmstack";
-export const oursStripping = "lmstack, stripping";
+export const oursStripping = "lmstack, thoughts taken out";
 
 interface Limit {
   readonly atLeast?: number;
   readonly atMost?: number;
 }
 
-export function judge(name: string, value: number | null, unit: string, digits: number, limit: Limit, of = ""): Row {
+export function judge(name: string, value: number | null, unit: string, digits: number, limit: Limit): Row {
   const { atLeast, atMost } = limit;
   const words = [
     ...(atLeast === undefined ? [] : [`at least ${atLeast}`]),
     ...(atMost === undefined ? [] : [`at most ${atMost}`]),
   ].join(", ");
-  const bar = `${words} ${unit}${of}`.trim();
+  const bar = `${words} ${unit}`.trim();
   if (value === null || !Number.isFinite(value)) return { name, value: "not measured", unit: "", bar, ok: false };
   const ok = value >= (atLeast ?? Number.NEGATIVE_INFINITY) && value <= (atMost ?? Number.POSITIVE_INFINITY);
   return { name, value: Number(value.toFixed(digits)), unit, bar, ok };
 }
 
-const timesNginx = (result: ContestResult, label: string, key: string) => compared(result, label, "nginx", key, ratio);
-const overNginx = (result: ContestResult, key: string) => compared(result, ours, "nginx", key, difference);
+function timesNginx(result: ContestResult, label: string, key: string, name: string, limit: Limit): Row {
+  return judge(name, compared(result, label, "nginx", key, ratio), "x nginx", 2, limit);
+}
 
-/** `leastRate` and `mostCpu` as multiples of nginx's. */
-export function requestBars(result: ContestResult, leastRate: number, mostCpu?: number): Row[] {
+/** `rps` at least and `cpu` at most, as multiples of nginx's. */
+export function requestBars(result: ContestResult, bar: { readonly rps: number; readonly cpu?: number }): Row[] {
+  const { title } = result;
+  const cpu =
+    bar.cpu === undefined ? [] : [timesNginx(result, ours, "cpu", `${title}: CPU a request`, { atMost: bar.cpu })];
   return [
-    judge(`${result.title}: requests/s`, timesNginx(result, ours, "rps"), "x nginx", 2, { atLeast: leastRate }),
-    ...(mostCpu === undefined
-      ? []
-      : [judge(`${result.title}: CPU a request`, timesNginx(result, ours, "cpu"), "x nginx", 2, { atMost: mostCpu })]),
+    timesNginx(result, ours, "rps", `${title}: requests/s`, { atLeast: bar.rps }),
+    ...cpu,
     noErrors(result, ours),
   ];
 }
 
 export function streamBars(result: ContestResult): Row[] {
   const over = (key: string, label: string, atMost: number) =>
-    judge(`${result.title}: ${label}`, overNginx(result, key), "ms", 3, { atMost }, " over nginx");
+    judge(`${result.title}: ${label}`, compared(result, ours, "nginx", key, difference), "ms over nginx", 3, {
+      atMost,
+    });
   return [
     over("relay50", "relay p50", 0.15),
     over("relay99", "relay p99", 1),
@@ -58,11 +62,9 @@ export function streamBars(result: ContestResult): Row[] {
 export function firehoseBars(result: ContestResult): Row[] {
   const { title } = result;
   return [
-    judge(`${title}: tokens/s`, timesNginx(result, ours, "tps"), "x nginx", 2, { atLeast: 1.1 }),
-    judge(`${title}: CPU per token`, timesNginx(result, ours, "cpu"), "x nginx", 2, { atMost: 1 }),
-    judge(`${title}, stripping thoughts: tokens/s`, timesNginx(result, oursStripping, "tps"), "x nginx", 2, {
-      atLeast: 0.9,
-    }),
+    timesNginx(result, ours, "tps", `${title}: tokens/s`, { atLeast: 1.1 }),
+    timesNginx(result, ours, "cpu", `${title}: CPU per token`, { atMost: 1 }),
+    timesNginx(result, oursStripping, "tps", `${title}, thoughts taken out: tokens/s`, { atLeast: 0.9 }),
     noErrors(result, ours, oursStripping),
   ];
 }

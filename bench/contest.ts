@@ -2,7 +2,7 @@
 
 import type { RunningPeer } from "./peers/peer.ts";
 import type { StandIn } from "./stand-in.ts";
-import { cpuMs } from "./usage.ts";
+import { cpuMs, residentKb } from "./usage.ts";
 
 /** One that takes part in a row. lmstack may do so twice, in two ways of working. */
 export interface Contestant {
@@ -65,7 +65,9 @@ export async function accounted<T>(peer: RunningPeer, standIn: StandIn, work: ()
   const own = () => (peer.process?.pid === undefined ? 0 : cpuMs(peer.process.pid));
   const before = { load: loadSide(), own: own() };
   const result = await work();
-  return { result, peerMs: own() - before.own, loadMs: loadSide() - before.load };
+  const peerMs = own() - before.own;
+  const memoryMb = peer.process?.pid === undefined ? Number.NaN : residentKb(peer.process.pid) / 1_024;
+  return { result, peerMs, loadMs: loadSide() - before.load, memoryMb };
 }
 
 function processCpuMs(): number {

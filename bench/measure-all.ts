@@ -1,23 +1,25 @@
-/** One run: peers and stand-in are started, each row is measured, and everything is ended again. */
-
+/** One run: the stand-ins and peers are started, each row is measured, and everything is ended again. */
 import type { Row } from "./bars.ts";
 import { endChild } from "./children.ts";
 import { runContest } from "./contest.ts";
 import { type Figure, figuresOf } from "./figures.ts";
 import { bindSelf, chooseLayout } from "./layout.ts";
+import type { LoadKind } from "./load/client.ts";
 import { readMachine, warningOf } from "./machine.ts";
-import { fullSizes, type Options, quickSizes, type RowName } from "./options.ts";
+import { fullSizes, type Options, quickSizes, type RowName, type Sizes } from "./options.ts";
 import { allPeers } from "./peers/all.ts";
-import type { PeerContext, PeerName, RunningPeer } from "./peers/peer.ts";
+import type { Peer, PeerContext, PeerName, RunningPeer } from "./peers/peer.ts";
 import type { Report, Section } from "./report/report.ts";
-import { type ComparedRow, comparedRow } from "./rows/all.ts";
+import { type ComparedName, comparedNames, comparedRows, type Stage } from "./rows/compared.ts";
 import { cancelRow, idleRow, type OwnResult, startRow } from "./rows/own.ts";
 import { StandIn } from "./stand-in.ts";
 
 type Say = (line: string) => void;
 
 /** From here on the load side, not the peer, may be what is measured. */
-const saturated = 90;
+const saturatedPercent = 90;
+/** Those that are fast enough for the load side to matter. */
+const limitPeers: readonly PeerName[] = ["direct", "nginx", "haproxy", "lmstack"];
 
 export async function measureAll(options: Options, folder: string, say: Say): Promise<Report> {
   const machine = readMachine();
@@ -30,63 +32,84 @@ export async function measureAll(options: Options, folder: string, say: Say): Pr
   if (warning !== undefined) remark(warning);
   const layout = chooseLayout();
   if (layout === undefined) remark("nothing is bound to cores: that needs two cores and taskset (util-linux)");
+
+  const peers = allPeers.filter(({ name }) => !(options.quick && name === "litellm"));
+  const versions: Record<string, string> = {};
+  for (const peer of peers) versions[peer.name] = await peer.prepare();
   bindSelf(layout?.load);
 
   const sizes = options.quick ? quickSizes : fullSizes;
-  const versions: Record<string, string> = {};
-  const standIn = await StandIn.start(layout?.backend);
-  const context: PeerContext = { backendPort: standIn.port, core: layout?.peer, folder };
-  const rows: Row[] = [];
-  const figures: Figure[] = [];
+  const findings = { rows: [] as Row[], figures: [] as Figure[] };
   const sections: Section[] = [];
+  const contextOf = (standIn: StandIn): PeerContext => ({ backendPort: standIn.port, core: layout?.peer, folder });
 
-  const compared = options.rows.filter((name) => !(name in ownRows));
-  const peers = new Map<PeerName, RunningPeer>();
-  for (const peer of allPeers) {
-    if (options.quick && peer.name === "litellm") continue;
-    versions[peer.name] = await peer.prepare();
-    if (compared.length > 0) peers.set(peer.name, await peer.start(context));
-  }
-  for (const name of compared) {
-    const { contest, metrics, drawn, bars } = comparedRow(name, peers, standIn, sizes) as ComparedRow;
-    const result = await runContest(contest, options.rounds, say);
-    const found = figuresOf(result, metrics);
-    rows.push(...bars(result));
-    figures.push(...found);
-    sections.push({ name, title: contest.title, metrics, drawn });
-    for (const { peer, median } of found.filter(({ metric }) => metric === "load side busy")) {
-      if (median > saturated && peer !== "direct")
-        remark(
-          `${contest.title}: the load side was ${median.toFixed(0)} % busy with ${peer}, which may be faster than shown`,
-        );
+  const compare = async (names: readonly ComparedName[], kind: LoadKind, taking: readonly Peer[]) => {
+    if (names.length === 0) return;
+    const standIn = await StandIn.start(kind, layout?.backend);
+    const stage: Stage = { standIn, peers: await startAll(taking, contextOf(standIn)) };
+    for (const row of names.flatMap((name) => comparedRows(name, stage, sizes))) {
+      const result = await runContest(row.contest, options.rounds, say);
+      const figures = figuresOf(result, row.metrics);
+      findings.rows.push(...row.bars(result));
+      findings.figures.push(...figures);
+      sections.push({ name: result.name, title: result.title, metrics: row.metrics, drawn: row.drawn });
+      for (const words of busyRemarks(result.title, figures)) remark(words);
     }
-  }
-  for (const { process } of peers.values()) if (process !== undefined) await endChild(process);
+    for (const { process } of stage.peers.values()) if (process !== undefined) await endChild(process);
+    await standIn.end();
+  };
+  const wanted = comparedNames.filter((name) => options.rows.includes(name));
+  await compare(
+    wanted.filter((name) => name !== "limits"),
+    "ordinary",
+    peers,
+  );
+  await compare(
+    wanted.filter((name) => name === "limits"),
+    "light",
+    peers.filter(({ name }) => limitPeers.includes(name)),
+  );
 
-  for (const name of options.rows) {
-    const row = ownRows[name];
-    if (row === undefined) continue;
+  for (const [name, row] of Object.entries(ownRows)) {
+    if (!options.rows.includes(name as RowName)) continue;
     say(`${name}: measuring`);
-    const result = await row.measure(context, standIn, sizes);
-    rows.push(...result.rows);
-    figures.push(...result.figures);
-    const metrics = [...new Map(result.figures.map(({ metric, unit }) => [metric, unit]))];
-    sections.push({
-      name,
-      title: row.title,
-      metrics: metrics.map(([label, unit]) => ({ key: label, label, unit, digits: 1 })),
-    });
+    const standIn = await StandIn.start("light", layout?.backend);
+    const result = await row.measure(contextOf(standIn), standIn, sizes);
+    await standIn.end();
+    findings.rows.push(...result.rows);
+    findings.figures.push(...result.figures);
+    sections.push({ name, title: row.title, metrics: metricsIn(result.figures) });
   }
-  const words = layout?.words ?? "nothing bound to cores";
-  return { findings: { rows, figures, machine, layout: words, versions, rounds: options.rounds, remarks }, sections };
+  const words = layout?.words ?? "nothing is bound to cores";
+  return { findings: { ...findings, machine, layout: words, versions, rounds: options.rounds, remarks }, sections };
+}
+
+async function startAll(peers: readonly Peer[], context: PeerContext): Promise<Map<PeerName, RunningPeer>> {
+  const running = new Map<PeerName, RunningPeer>();
+  for (const peer of peers) running.set(peer.name, await peer.start(context));
+  return running;
+}
+
+function busyRemarks(title: string, figures: readonly Figure[]): string[] {
+  return figures
+    .filter(({ metric, peer, median }) => metric === "load side busy" && peer !== "direct" && median > saturatedPercent)
+    .map(
+      ({ peer, median }) =>
+        `${title}: the load side is ${median.toFixed(0)} % busy with ${peer}, and so part of its limit`,
+    );
+}
+
+function metricsIn(figures: readonly Figure[]) {
+  const units = new Map(figures.map(({ metric, unit }) => [metric, unit]));
+  return [...units].map(([label, unit]) => ({ key: label, label, unit, digits: 1 }));
 }
 
 interface OwnRow {
   readonly title: string;
-  readonly measure: (context: PeerContext, standIn: StandIn, sizes: typeof fullSizes) => Promise<OwnResult>;
+  readonly measure: (context: PeerContext, standIn: StandIn, sizes: Sizes) => Promise<OwnResult>;
 }
 
-const ownRows: Partial<Record<RowName, OwnRow>> = {
+const ownRows: Readonly<Record<string, OwnRow>> = {
   idle: { title: "1,000 open idle streams", measure: idleRow },
   cancel: { title: "a client goes away", measure: cancelRow },
   start: { title: "cold start", measure: (context, _standIn, sizes) => startRow(context, sizes) },

@@ -1,7 +1,17 @@
 /** The command line, and how much is measured. */
 import { parseArgs } from "node:util";
 
-export const rowNames = ["small", "codex", "megabyte", "streams", "firehose", "idle", "cancel", "start"] as const;
+export const rowNames = [
+  "small",
+  "codex",
+  "megabyte",
+  "streams",
+  "firehose",
+  "limits",
+  "idle",
+  "cancel",
+  "start",
+] as const;
 export type RowName = (typeof rowNames)[number];
 
 export interface Options {

@@ -3,7 +3,8 @@ import type { ChildProcess } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { FromBackend, Mode, ToBackend } from "./backend/control.ts";
-import { startChild, whenReady } from "./children.ts";
+import { endChild, startChild, whenReady } from "./children.ts";
+import type { LoadKind } from "./load/client.ts";
 
 export interface Sight {
   readonly id: string;
@@ -13,11 +14,13 @@ export interface Sight {
 
 export class StandIn extends EventEmitter<{ arrived: [Sight]; closed: [Sight]; taken: [] }> {
   readonly #child: ChildProcess;
+  readonly kind: LoadKind;
   port = 0;
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, kind: LoadKind) {
     super();
     this.#child = child;
+    this.kind = kind;
     // Hundreds of requests may be waited for at once.
     this.setMaxListeners(0);
     child.on("message", (message: FromBackend) => {
@@ -27,10 +30,10 @@ export class StandIn extends EventEmitter<{ arrived: [Sight]; closed: [Sight]; t
     });
   }
 
-  static async start(core: number | undefined): Promise<StandIn> {
+  static async start(kind: LoadKind, core: number | undefined): Promise<StandIn> {
     const file = fileURLToPath(new URL("backend/main.ts", import.meta.url));
-    const child = startChild([process.execPath, file], { core, stdio: ["ignore", "ignore", "pipe", "ipc"] });
-    const standIn = new StandIn(child);
+    const child = startChild([process.execPath, file, kind], { core, stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    const standIn = new StandIn(child, kind);
     const first = once(child, "message") as Promise<[{ port: number }]>;
     const [{ port }] = await whenReady(child, "LM Studio's stand-in", first);
     standIn.port = port;
@@ -50,6 +53,10 @@ export class StandIn extends EventEmitter<{ arrived: [Sight]; closed: [Sight]; t
   /** Ends a request that is never answered by itself. */
   finish(id: string): void {
     this.#tell({ finish: id });
+  }
+
+  async end(): Promise<void> {
+    await endChild(this.#child);
   }
 
   /** The next sight of a request. Rejects after ten seconds. */

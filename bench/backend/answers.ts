@@ -56,34 +56,20 @@ const lists: Readonly<Record<string, unknown>> = {
   },
 };
 
-function response(type: string, body: string): string {
-  return `HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+function texts(bodies: Readonly<Record<string, unknown>>): ReadonlyMap<string, string> {
+  return new Map(Object.entries(bodies).map(([path, body]) => [path, JSON.stringify(body)]));
 }
 
-function prepared(bodies: Readonly<Record<string, unknown>>): ReadonlyMap<string, string> {
-  return new Map(
-    Object.entries(bodies).map(([path, body]) => [
-      path,
-      response("application/json; charset=utf-8", JSON.stringify(body)),
-    ]),
-  );
+const answers = texts(documents);
+const readAnswers = texts(lists);
+
+/** The JSON text for a request; undefined for a path that nobody asks. All of it is ASCII. */
+export function wholeAnswer(method: string, path: string): string | undefined {
+  return (method === "POST" ? answers : readAnswers).get(path);
 }
 
-const wholeAnswers = prepared(documents);
-const readAnswers = prepared(lists);
-const unknownPath = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
-
-export function wholeAnswer(method: string, path: string): string {
-  const known = method === "POST" ? wholeAnswers : readAnswers;
-  return known.get(path.startsWith("/v1/") || path.startsWith("/api/") ? path : `/v1${path}`) ?? unknownPath;
-}
-
-export const streamHead =
-  "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n";
-
-function chunk(text: string): string {
-  return `${text.length.toString(16)}\r\n${text}\r\n`;
-}
+export const jsonType = "application/json; charset=utf-8";
+export const streamFields = { "content-type": "text/event-stream", "cache-control": "no-cache" };
 
 const [beforeToken, afterToken] = `data: ${JSON.stringify({
   id: "chatcmpl-1f0a9c3e5b7d2468ace0",
@@ -94,12 +80,12 @@ const [beforeToken, afterToken] = `data: ${JSON.stringify({
   choices: [{ index: 0, delta: { role: "assistant", content: "|" }, logprobs: null, finish_reason: null }],
 })}\n\n`.split("|") as [string, string];
 
-/** One token, written now, as one event in one chunk. */
+/** One token, written now, as one event. */
 export function token(): string {
-  return chunk(beforeToken + stamp() + afterToken);
+  return beforeToken + stamp() + afterToken;
 }
 
-const last = `data: ${JSON.stringify({
+export const lastEvents = `data: ${JSON.stringify({
   id: "chatcmpl-1f0a9c3e5b7d2468ace0",
   object: "chat.completion.chunk",
   created: 1_790_000_000,
@@ -107,5 +93,3 @@ const last = `data: ${JSON.stringify({
   system_fingerprint: "bench",
   choices: [{ index: 0, delta: {}, logprobs: null, finish_reason: "stop" }],
 })}\n\ndata: [DONE]\n\n`;
-
-export const streamEnd = `${chunk(last)}0\r\n\r\n`;

@@ -1,12 +1,14 @@
 /** A number of clients, each of which sends its next request when the last one is answered. */
 import { performance } from "node:perf_hooks";
-import { Connection } from "./connection.ts";
+import { createClient, type LoadKind } from "./client.ts";
+import type { LoadRequest } from "./request.ts";
 
 export interface LoopFacts {
+  readonly kind: LoadKind;
   readonly port: number;
   readonly connections: number;
   readonly requests: number;
-  readonly request: Buffer;
+  readonly request: LoadRequest;
 }
 
 export interface LoopResult {
@@ -18,7 +20,7 @@ export interface LoopResult {
   readonly firstError: string | undefined;
 }
 
-export async function closedLoop({ port, connections, requests, request }: LoopFacts): Promise<LoopResult> {
+export async function closedLoop({ kind, port, connections, requests, request }: LoopFacts): Promise<LoopResult> {
   const times: number[] = [];
   let left = requests;
   let errors = 0;
@@ -27,21 +29,21 @@ export async function closedLoop({ port, connections, requests, request }: LoopF
     errors++;
     firstError ??= reason;
   };
-  const client = async () => {
-    const connection = new Connection(port);
+  const work = async () => {
+    const client = createClient(kind, port);
     while (left-- > 0) {
       const started = performance.now();
       try {
-        const { status } = await connection.send(request);
+        const { status } = await client.send(request);
         if (status === 200) times.push(performance.now() - started);
         else failed(`status ${status}`);
       } catch (error) {
         failed((error as Error).message);
       }
     }
-    connection.destroy();
+    client.destroy();
   };
   const began = performance.now();
-  await Promise.all(Array.from({ length: connections }, client));
+  await Promise.all(Array.from({ length: connections }, work));
   return { seconds: (performance.now() - began) / 1_000, times, errors, firstError };
 }

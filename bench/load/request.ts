@@ -1,31 +1,50 @@
-/** Requests as prepared bytes: the head with the key, and a body of the wanted kind and size. */
+/** The requests of a run, with bodies of the wanted kind and size. */
 
 /** Of the proxy under test; the other peers have no use for it and take it all the same. */
 export const benchKey = "sk-bench-0123456789abcdef0123456789abcdef";
 
-export interface RequestFacts {
+export interface LoadRequest {
+  readonly method: "GET" | "POST";
   readonly path: string;
-  readonly body: string;
-  /** For the stand-in, where it watches. */
-  readonly id?: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
 }
 
-export function requestBytes({ path, body, id }: RequestFacts): Buffer {
-  const fields = [
-    `POST ${path} HTTP/1.1`,
-    "host: 127.0.0.1",
-    `authorization: Bearer ${benchKey}`,
-    "content-type: application/json",
-    "accept: application/json, text/event-stream",
-    "user-agent: lmstack-bench",
-    `content-length: ${Buffer.byteLength(body)}`,
-    ...(id === undefined ? [] : [`x-bench-id: ${id}`]),
-  ];
-  return Buffer.from(`${fields.join("\r\n")}\r\n\r\n${body}`);
+/** `id` is for the stand-in, where it watches. */
+export function postRequest(path: string, body: string, id?: string): LoadRequest {
+  const bytes = Buffer.from(body);
+  return {
+    method: "POST",
+    path,
+    headers: {
+      host: "127.0.0.1",
+      authorization: `Bearer ${benchKey}`,
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      "user-agent": "lmstack-bench",
+      "content-length": String(bytes.length),
+      ...(id === undefined ? {} : { "x-bench-id": id }),
+    },
+    body: bytes,
+  };
 }
 
-export function readRequest(path: string): Buffer {
-  return Buffer.from(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${benchKey}\r\n\r\n`);
+export function getRequest(path: string): LoadRequest {
+  const headers = { host: "127.0.0.1", authorization: `Bearer ${benchKey}` };
+  return { method: "GET", path, headers, body: Buffer.alloc(0) };
+}
+
+const prepared = new WeakMap<LoadRequest, Buffer>();
+
+/** The whole request as bytes; made once, however often it is sent. */
+export function onTheWire(request: LoadRequest): Buffer {
+  const known = prepared.get(request);
+  if (known !== undefined) return known;
+  const fields = Object.entries(request.headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = `${request.method} ${request.path} HTTP/1.1\r\n${fields.join("")}\r\n`;
+  const bytes = Buffer.concat([Buffer.from(head), request.body]);
+  prepared.set(request, bytes);
+  return bytes;
 }
 
 export function chatBody(model: string, stream: boolean): string {

@@ -1,15 +1,17 @@
 /** Clients that read event streams, and look at the time in each token. */
 import { setTimeout } from "node:timers/promises";
 import { microseconds, readStamps } from "../wire/clock.ts";
-import { Connection } from "./connection.ts";
+import { createClient, type LoadKind } from "./client.ts";
+import type { LoadRequest } from "./request.ts";
 
 export interface StreamFacts {
+  readonly kind: LoadKind;
   readonly port: number;
   readonly streams: number;
   /** All streams together. */
   readonly requests: number;
   readonly tokens: number;
-  readonly request: Buffer;
+  readonly request: LoadRequest;
   /** Milliseconds, at most, that a client waits before each request, so that streams do not go in step. */
   readonly jitterMs: number;
 }
@@ -32,8 +34,8 @@ export async function readStreams(facts: StreamFacts): Promise<StreamResult> {
   let left = facts.requests;
   let errors = 0;
   let firstError: string | undefined;
-  const client = async () => {
-    const connection = new Connection(facts.port);
+  const work = async () => {
+    const client = createClient(facts.kind, facts.port);
     while (left-- > 0) {
       if (facts.jitterMs > 0) await setTimeout(Math.random() * facts.jitterMs);
       let tokens = 0;
@@ -47,7 +49,7 @@ export async function readStreams(facts: StreamFacts): Promise<StreamResult> {
           relay.push((now - written) / 1_000);
         });
       };
-      const problem = await connection.send(facts.request, onData).then(
+      const problem = await client.send(facts.request, onData).then(
         ({ status }) =>
           status !== 200 ? `status ${status}` : tokens !== facts.tokens ? `${tokens} tokens` : undefined,
         (error: Error) => error.message,
@@ -57,9 +59,9 @@ export async function readStreams(facts: StreamFacts): Promise<StreamResult> {
         firstError ??= problem;
       }
     }
-    connection.destroy();
+    client.destroy();
   };
   const began = microseconds();
-  await Promise.all(Array.from({ length: facts.streams }, client));
+  await Promise.all(Array.from({ length: facts.streams }, work));
   return { seconds: (microseconds() - began) / 1e6, tokens: relay.length, relay, firstToken, errors, firstError };
 }

@@ -1,7 +1,7 @@
 /** A client goes away: how long until LM Studio sees it, or, for one that still waits for a slot, until its place is free. */
 import { randomUUID } from "node:crypto";
-import { Connection } from "../load/connection.ts";
-import { chatBody, readRequest, requestBytes } from "../load/request.ts";
+import { LightClient } from "../load/light-client.ts";
+import { chatBody, getRequest, postRequest } from "../load/request.ts";
 import type { RunningPeer } from "../peers/peer.ts";
 import type { StandIn } from "../stand-in.ts";
 import { microseconds } from "../wire/clock.ts";
@@ -23,14 +23,14 @@ export async function cancelBeforeFirstByte(peer: RunningPeer, standIn: StandIn,
 export async function cancelMidStream(peer: RunningPeer, standIn: StandIn, times: number): Promise<number[]> {
   await standIn.answer({ tokens: 1_000_000, gapMs: 20, watch: true });
   return await repeated(times, async (id) => {
-    const client = new Connection(peer.port);
+    const client = new LightClient(peer.port);
     await new Promise<void>((resolve, reject) => {
       let pieces = 0;
       const onData = () => {
         pieces++;
         if (pieces === 2) resolve();
       };
-      client.send(requestBytes({ path, body: chatBody("bench", true), id }), onData).catch(reject);
+      client.send(postRequest(path, chatBody("bench", true), id), onData).catch(reject);
     });
     return await untilClosed(client, standIn, id);
   });
@@ -52,7 +52,7 @@ export async function cancelWhileQueued(peer: RunningPeer, standIn: StandIn, tim
     if (gone.has(id)) sent++;
   };
   standIn.on("arrived", count);
-  const watcher = new Connection(peer.port);
+  const watcher = new LightClient(peer.port);
   const holder = randomUUID();
   const held = standIn.sight("arrived", holder);
   const holding = send(peer, holder, "bench-one");
@@ -86,7 +86,7 @@ async function repeated(times: number, once: (id: string) => Promise<number>): P
   return results;
 }
 
-async function untilClosed(client: Connection, standIn: StandIn, id: string): Promise<number> {
+async function untilClosed(client: LightClient, standIn: StandIn, id: string): Promise<number> {
   const closed = standIn.sight("closed", id);
   const left = microseconds();
   client.destroy();
@@ -94,23 +94,23 @@ async function untilClosed(client: Connection, standIn: StandIn, id: string): Pr
 }
 
 async function send(peer: RunningPeer, id: string, model: string): Promise<void> {
-  const client = new Connection(peer.port);
-  await client.send(requestBytes({ path, body: chatBody(model, false), id }));
+  const client = new LightClient(peer.port);
+  await client.send(postRequest(path, chatBody(model, false), id));
   client.destroy();
 }
 
 /** A request whose answer nobody waits for. */
-function open(peer: RunningPeer, id: string, model: string): Connection {
-  const client = new Connection(peer.port);
-  client.send(requestBytes({ path, body: chatBody(model, false), id })).catch(() => {});
+function open(peer: RunningPeer, id: string, model: string): LightClient {
+  const client = new LightClient(peer.port);
+  client.send(postRequest(path, chatBody(model, false), id)).catch(() => {});
   return client;
 }
 
-async function untilQueued(watcher: Connection, wanted: number): Promise<void> {
+async function untilQueued(watcher: LightClient, wanted: number): Promise<void> {
   const deadline = performance.now() + 10_000;
   for (;;) {
     let text = "";
-    await watcher.send(readRequest("/metrics"), (bytes) => {
+    await watcher.send(getRequest("/metrics"), (bytes) => {
       text += bytes.toString("latin1");
     });
     const queued = Number(/^lmstack_queued\{model="bench-one"\} (\d+)/m.exec(text)?.[1] ?? 0);

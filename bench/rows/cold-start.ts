@@ -1,8 +1,8 @@
 /** From the start of the process to its first answer on `/healthz`. */
 import { setTimeout } from "node:timers/promises";
 import { endChild, whenReady } from "../children.ts";
-import { Connection } from "../load/connection.ts";
-import { readRequest } from "../load/request.ts";
+import { LightClient } from "../load/light-client.ts";
+import { getRequest } from "../load/request.ts";
 import { startProxy } from "../peers/lmstack.ts";
 import type { PeerContext } from "../peers/peer.ts";
 
@@ -18,9 +18,9 @@ export async function measureColdStart(context: PeerContext): Promise<number> {
 }
 
 async function healthy(port: number): Promise<void> {
-  const request = readRequest("/healthz");
+  const request = getRequest("/healthz");
   for (const deadline = performance.now() + 10_000; performance.now() < deadline; ) {
-    const connection = new Connection(port);
+    const connection = new LightClient(port);
     const answer = await connection.send(request).catch(() => undefined);
     connection.destroy();
     if (answer?.status === 200) return;

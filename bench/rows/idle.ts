@@ -1,7 +1,7 @@
 /** A thousand streams that are open and say nothing: what each of them keeps in memory. */
 import { setTimeout } from "node:timers/promises";
-import { Connection } from "../load/connection.ts";
-import { chatBody, requestBytes } from "../load/request.ts";
+import { LightClient } from "../load/light-client.ts";
+import { chatBody, type LoadRequest, postRequest } from "../load/request.ts";
 import type { RunningPeer } from "../peers/peer.ts";
 import type { StandIn } from "../stand-in.ts";
 import { residentKb } from "../usage.ts";
@@ -23,16 +23,16 @@ export interface IdleFacts {
 export async function measureIdle(peer: RunningPeer, standIn: StandIn, facts: IdleFacts): Promise<IdleResult> {
   const pid = peer.process?.pid;
   if (pid === undefined) throw new Error("a process is needed to measure its memory");
-  const request = requestBytes({ path: "/v1/chat/completions", body: chatBody("bench-idle", true) });
+  const request = postRequest("/v1/chat/completions", chatBody("bench-idle", true));
   await standIn.answer({ tokens: 2 });
-  const first = new Connection(peer.port);
+  const first = new LightClient(peer.port);
   await first.send(request);
   first.destroy();
   await setTimeout(facts.restSeconds * 1_000);
   const before = residentKb(pid);
   // Two tokens and then none for an hour.
   await standIn.answer({ tokens: 3, burst: 2, gapMs: 3_600_000 });
-  const connections = Array.from({ length: facts.streams }, () => new Connection(peer.port));
+  const connections = Array.from({ length: facts.streams }, () => new LightClient(peer.port));
   let errors = 0;
   // Not all at once: how many connections may wait to be accepted is another question.
   for (let at = 0; at < connections.length; at += 50) {
@@ -47,7 +47,7 @@ export async function measureIdle(peer: RunningPeer, standIn: StandIn, facts: Id
 }
 
 /** Resolves with the first bytes of the answer. */
-function begun(connection: Connection, request: Buffer): Promise<void> {
+function begun(connection: LightClient, request: LoadRequest): Promise<void> {
   return new Promise((resolve, reject) => {
     // It never ends by itself; that it is cut in the end is no error.
     connection.send(request, () => resolve()).catch(reject);

@@ -1,7 +1,7 @@
 /** Requests with one JSON answer: how many a second, how long each takes, and what that costs. */
 import { accounted, type Contest, type Contestant } from "../contest.ts";
 import { closedLoop } from "../load/closed-loop.ts";
-import { requestBytes } from "../load/request.ts";
+import { postRequest } from "../load/request.ts";
 import type { StandIn } from "../stand-in.ts";
 import { percentile } from "../statistics.ts";
 
@@ -21,10 +21,10 @@ export function requestContest(row: RequestRow, contestants: readonly Contestant
     contestants,
     async measure({ peer, model, share }, size) {
       await standIn.answer({});
-      const request = requestBytes({ path: row.path, body: row.body(model) });
+      const request = postRequest(row.path, row.body(model));
       const requests = Math.max(row.connections, Math.round(row.requests * share * size));
-      const { result, peerMs, loadMs } = await accounted(peer, standIn, () =>
-        closedLoop({ port: peer.port, connections: row.connections, requests, request }),
+      const { result, peerMs, loadMs, memoryMb } = await accounted(peer, standIn, () =>
+        closedLoop({ kind: standIn.kind, port: peer.port, connections: row.connections, requests, request }),
       );
       return {
         values: {
@@ -32,6 +32,7 @@ export function requestContest(row: RequestRow, contestants: readonly Contestant
           p50: percentile(result.times, 0.5),
           p99: percentile(result.times, 0.99),
           cpu: (peerMs / requests) * 1_000,
+          rss: memoryMb,
           busy: (loadMs / (result.seconds * 1_000)) * 100,
         },
         errors: result.errors,

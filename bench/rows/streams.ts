@@ -1,6 +1,6 @@
 /** Event streams: how late each token comes, how late the first one, how many a second, and what a thousand of them cost. */
 import { accounted, type Contest, type Contestant } from "../contest.ts";
-import { chatBody, requestBytes } from "../load/request.ts";
+import { chatBody, postRequest } from "../load/request.ts";
 import { readStreams } from "../load/streams.ts";
 import type { StandIn } from "../stand-in.ts";
 import { percentile } from "../statistics.ts";
@@ -25,9 +25,17 @@ export function streamContest(row: StreamRow, contestants: readonly Contestant[]
       // Fewer tokens rather than fewer streams: what is compared is a number of streams at once.
       const tokens = Math.max(10, Math.round(row.tokens * share * size));
       await standIn.answer({ tokens, gapMs });
-      const request = requestBytes({ path: "/v1/chat/completions", body: chatBody(model, true) });
-      const { result, peerMs, loadMs } = await accounted(peer, standIn, () =>
-        readStreams({ port: peer.port, streams, requests: row.requests, tokens, request, jitterMs: gapMs * 10 }),
+      const request = postRequest("/v1/chat/completions", chatBody(model, true));
+      const { result, peerMs, loadMs, memoryMb } = await accounted(peer, standIn, () =>
+        readStreams({
+          kind: standIn.kind,
+          port: peer.port,
+          streams,
+          requests: row.requests,
+          tokens,
+          request,
+          jitterMs: gapMs * 10,
+        }),
       );
       return {
         values: {
@@ -36,6 +44,7 @@ export function streamContest(row: StreamRow, contestants: readonly Contestant[]
           relay99: percentile(result.relay, 0.99),
           first50: percentile(result.firstToken, 0.5),
           cpu: (peerMs / result.tokens) * 1_000,
+          rss: memoryMb,
           busy: (loadMs / (result.seconds * 1_000)) * 100,
         },
         errors: result.errors,

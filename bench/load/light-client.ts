@@ -1,12 +1,13 @@
-/** One keep-alive connection of a client: a request of prepared bytes out, an answer in. */
+/**
+ * A client that costs as little as a measurement allows, for the rows that ask what a peer can do at most: it writes prepared bytes and reads no
+ * more of an answer than it must.
+ */
 import net from "node:net";
 import { MessageReader } from "../wire/message-reader.ts";
+import type { Answer, Client } from "./client.ts";
+import { type LoadRequest, onTheWire } from "./request.ts";
 
-export interface Answer {
-  readonly status: number;
-}
-
-export class Connection {
+export class LightClient implements Client {
   readonly #port: number;
   #socket: net.Socket | undefined;
   #status = 0;
@@ -18,16 +19,14 @@ export class Connection {
     this.#port = port;
   }
 
-  /** Resolves when the answer is complete; rejects when the connection breaks before that. `onData` sees the body as it comes. */
-  send(request: Buffer, onData?: (bytes: Buffer) => void): Promise<Answer> {
+  send(request: LoadRequest, onData?: (bytes: Buffer) => void): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
       this.#onData = onData;
-      this.#open().write(request);
+      this.#open().write(onTheWire(request));
     });
   }
 
-  /** The client goes away. */
   destroy(): void {
     this.#socket?.destroy();
   }

@@ -1,0 +1,23 @@
+/** Two kinds of load. The bars are measured with ordinary programs on both sides of the peer, as people have them there. */
+import { LightClient } from "./light-client.ts";
+import { OrdinaryClient } from "./ordinary-client.ts";
+import type { LoadRequest } from "./request.ts";
+
+/** `ordinary`: Node's own HTTP client and server. `light`: prepared bytes on sockets, so that the peer and not the load side is the limit. */
+export type LoadKind = "ordinary" | "light";
+
+export interface Answer {
+  readonly status: number;
+}
+
+/** One client with one kept connection. */
+export interface Client {
+  /** Resolves when the answer is complete; rejects when the connection breaks before that. `onData` sees the body as it comes. */
+  send(request: LoadRequest, onData?: (bytes: Buffer) => void): Promise<Answer>;
+  /** It goes away, in the middle of an answer if there is one. */
+  destroy(): void;
+}
+
+export function createClient(kind: LoadKind, port: number): Client {
+  return kind === "ordinary" ? new OrdinaryClient(port) : new LightClient(port);
+}
