@@ -21,6 +21,7 @@ import { planRequest } from "./plan.ts";
 import { ClientGone, hasBody, readBody } from "./relay/body.ts";
 import { Downstream } from "./relay/downstream.ts";
 import { type AnswerWork, type Outcome, relay, type UpstreamRequest } from "./relay/exchange.ts";
+import { headFault } from "./relay/head.ts";
 import { requestHeaders } from "./relay/headers.ts";
 import { dialectOf, type Route, routeOf } from "./routes.ts";
 import type { RequestRecord } from "./seeing/record.ts";
@@ -125,6 +126,11 @@ class ServedRequest {
   async #serve(): Promise<Outcome> {
     const { isAdmin, ownPaths } = this.#parts;
     const request = this.#request;
+    const fault = headFault(request);
+    if (fault !== undefined) {
+      this.#response.shouldKeepAlive = false;
+      throw fault;
+    }
     const admin = isAdmin(request);
     if (this.#config.cors.length > 0) {
       if (isPreflight(request)) return answerPreflight(request, this.#response, this.#config.cors);

@@ -155,7 +155,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#stream) this.#work.onStream?.(true);
     if (this.#stream && status === 200) {
       if (readable) this.#filter = this.#work.filter;
-      this.#down.writeHead(status, this.#filter === undefined ? headers : withoutLength(headers), true);
+      // Whatever LM Studio promised: a heartbeat, a cut thought or a failure event changes the length.
+      this.#down.writeHead(status, withoutLength(headers), true);
       return;
     }
     const json = type.startsWith("application/json") && readable && this.#method !== "HEAD";
@@ -164,7 +165,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#held = { status, headers, chunks: [], size: 0, whole };
       return;
     }
-    this.#down.writeHead(status, headers, this.#stream);
+    this.#down.writeHead(status, this.#stream ? withoutLength(headers) : headers, this.#stream);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
