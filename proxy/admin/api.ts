@@ -93,8 +93,9 @@ export async function handleAdmin(
 /** What hostctl waits for: that nothing of a held model runs any more. */
 function stateOf(admission: Admission, model: string) {
   const queue = admission.snapshot().find((one) => one.model === model);
-  const { running = 0, queued = 0, heldUntil = null } = queue ?? {};
-  return { model, running, queued, heldUntil };
+  const { running = 0, claimed = 0, queued = 0, heldUntil = null } = queue ?? {};
+  // A predecessor's requests are with LM Studio too.
+  return { model, running: running + claimed, queued, heldUntil };
 }
 
 function seconds(text: string | null): number {
