@@ -34,6 +34,8 @@ export interface ContestResult {
   readonly title: string;
   /** Per label, one sample a round, in the order of the rounds. */
   readonly samples: ReadonlyMap<string, readonly Sample[]>;
+  /** Per label, of all rounds: an error is one in the round that warms up too. */
+  readonly errors: ReadonlyMap<string, number>;
 }
 
 const warmUpSize = 0.5;
@@ -44,11 +46,13 @@ export async function runContest(
   say: (line: string) => void,
 ): Promise<ContestResult> {
   const samples = new Map<string, Sample[]>(contest.contestants.map(({ label }) => [label, []]));
+  const errors = new Map<string, number>();
   for (let round = 0; round <= rounds; round++) {
     const { contestants } = contest;
     for (let turn = 0; turn < contestants.length; turn++) {
       const contestant = contestants[(round + turn) % contestants.length] as Contestant;
       const sample = await contest.measure(contestant, round === 0 ? warmUpSize : 1);
+      errors.set(contestant.label, (errors.get(contestant.label) ?? 0) + sample.errors);
       if (sample.errors > 0)
         say(`${contest.name}: ${contestant.label}: ${sample.errors} errors, first: ${sample.firstError}`);
       // The first round has cold code and cold connections.
@@ -56,7 +60,7 @@ export async function runContest(
     }
     say(`${contest.name}: ${round === 0 ? "warmed up" : `round ${round} of ${rounds}`}`);
   }
-  return { name: contest.name, title: contest.title, samples };
+  return { name: contest.name, title: contest.title, samples, errors };
 }
 
 /** CPU of the peer and of the load side during `work`. */

@@ -73,8 +73,8 @@ export function compared(
   return Number.isFinite(median) ? median : null;
 }
 
-export function errorsOf({ samples }: ContestResult, label: string): number {
-  return (samples.get(label) ?? []).reduce((sum, sample) => sum + sample.errors, 0);
+export function errorsOf({ errors }: ContestResult, label: string): number {
+  return errors.get(label) ?? 0;
 }
 
 function valuesOf({ samples }: ContestResult, label: string, key: string): number[] {

@@ -18,8 +18,10 @@ type Say = (line: string) => void;
 
 /** From here on the load side, not the peer, may be what is measured. */
 const saturatedPercent = 90;
-/** Those that are fast enough for the load side to matter. */
-const limitPeers: readonly PeerName[] = ["direct", "nginx", "haproxy", "lmstack"];
+/** Those of a quick run. */
+const quickPeers: readonly PeerName[] = ["direct", "nginx", "lmstack"];
+/** Those that are fast enough for the kind of load to matter. */
+const fastPeers: readonly PeerName[] = [...quickPeers, "haproxy"];
 
 export async function measureAll(options: Options, folder: string, say: Say): Promise<Report> {
   const machine = readMachine();
@@ -33,7 +35,7 @@ export async function measureAll(options: Options, folder: string, say: Say): Pr
   const layout = chooseLayout();
   if (layout === undefined) remark("nothing is bound to cores: that needs two cores and taskset (util-linux)");
 
-  const peers = allPeers.filter(({ name }) => !(options.quick && name === "litellm"));
+  const peers = allPeers.filter(({ name }) => !options.quick || quickPeers.includes(name));
   const versions: Record<string, string> = {};
   for (const peer of peers) versions[peer.name] = await peer.prepare();
   bindSelf(layout?.load);
@@ -60,21 +62,21 @@ export async function measureAll(options: Options, folder: string, say: Say): Pr
   };
   const wanted = comparedNames.filter((name) => options.rows.includes(name));
   await compare(
-    wanted.filter((name) => name !== "limits"),
-    "ordinary",
+    wanted.filter((name) => name !== "ordinary"),
+    "light",
     peers,
   );
   await compare(
-    wanted.filter((name) => name === "limits"),
-    "light",
-    peers.filter(({ name }) => limitPeers.includes(name)),
+    wanted.filter((name) => name === "ordinary"),
+    "ordinary",
+    peers.filter(({ name }) => fastPeers.includes(name)),
   );
 
   for (const [name, row] of Object.entries(ownRows)) {
     if (!options.rows.includes(name as RowName)) continue;
     say(`${name}: measuring`);
     const standIn = await StandIn.start("light", layout?.backend);
-    const result = await row.measure(contextOf(standIn), standIn, sizes);
+    const result = await row.measure(contextOf(standIn), standIn, sizes, options.rounds);
     await standIn.end();
     findings.rows.push(...result.rows);
     findings.figures.push(...result.figures);
@@ -106,7 +108,7 @@ function metricsIn(figures: readonly Figure[]) {
 
 interface OwnRow {
   readonly title: string;
-  readonly measure: (context: PeerContext, standIn: StandIn, sizes: Sizes) => Promise<OwnResult>;
+  readonly measure: (context: PeerContext, standIn: StandIn, sizes: Sizes, rounds: number) => Promise<OwnResult>;
 }
 
 const ownRows: Readonly<Record<string, OwnRow>> = {

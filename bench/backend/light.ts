@@ -1,4 +1,4 @@
-/** The stand-in with as little work as can be, for the rows that ask what a peer can do at most. */
+/** The stand-in with as little work as can be, so that the peers and not the stand-in are compared. */
 import net from "node:net";
 import { microseconds } from "../wire/clock.ts";
 import { MessageReader } from "../wire/message-reader.ts";

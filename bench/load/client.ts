@@ -1,9 +1,9 @@
-/** Two kinds of load. The bars are measured with ordinary programs on both sides of the peer, as people have them there. */
+/** Two kinds of load. The bars are measured with the light one: an ordinary client costs more than nginx does, and would hide the difference. */
 import { LightClient } from "./light-client.ts";
 import { OrdinaryClient } from "./ordinary-client.ts";
 import type { LoadRequest } from "./request.ts";
 
-/** `ordinary`: Node's own HTTP client and server. `light`: prepared bytes on sockets, so that the peer and not the load side is the limit. */
+/** `ordinary`: Node's own HTTP client and server. `light`: prepared bytes on sockets, so that the peer and not the load side is the limit where that is possible. */
 export type LoadKind = "ordinary" | "light";
 
 export interface Answer {

@@ -1,5 +1,5 @@
 /**
- * A client that costs as little as a measurement allows, for the rows that ask what a peer can do at most: it writes prepared bytes and reads no
+ * A client that costs as little as a measurement allows, so that the peers and not the client are compared: it writes prepared bytes and reads no
  * more of an answer than it must.
  */
 import net from "node:net";

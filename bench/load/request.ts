@@ -61,8 +61,21 @@ export function chatBody(model: string, stream: boolean): string {
 
 const line = 'const found = lines.filter((line) => line.includes("error"));\t// quoted \\ and escaped\n';
 
+/** A body of the size and kind of Codex's, grown to `bytes`, that needs no translation: one message and a few function tools. */
+export function codexSizeBody(model: string, bytes: number): string {
+  const of = (text: string) =>
+    JSON.stringify({
+      model,
+      input: [message("user", text)],
+      tools: ["exec_command", "update_plan", "view_image"].map((name) => functionTool(name)),
+      tool_choice: "auto",
+      stream: false,
+    });
+  return of(filling(bytes - Buffer.byteLength(of(""))));
+}
+
 /** What Codex sends in a turn, grown to `bytes`: its tools of every kind, instructions, and a conversation with calls and their output. */
-export function codexBody(model: string, bytes: number): string {
+export function codexTurnBody(model: string, bytes: number): string {
   const body = {
     model,
     input: [
@@ -89,10 +102,14 @@ export function codexBody(model: string, bytes: number): string {
     include: ["reasoning.encrypted_content"],
     prompt_cache_key: "01a205e9-d578-7283-9f38-cefe6c56c7a5",
   };
-  const missing = bytes - Buffer.byteLength(JSON.stringify(body));
-  const output = line.repeat(Math.max(0, Math.ceil(missing / (JSON.stringify(line).length - 2))));
+  const output = filling(bytes - Buffer.byteLength(JSON.stringify(body)));
   Object.assign(body.input[4] as object, { output });
   return JSON.stringify(body);
+}
+
+/** Text that takes at least `bytes` as JSON. */
+function filling(bytes: number): string {
+  return line.repeat(Math.max(0, Math.ceil(bytes / (JSON.stringify(line).length - 2))));
 }
 
 function message(role: string, text: string) {

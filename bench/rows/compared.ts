@@ -2,7 +2,7 @@
 import { firehoseBars, ours, oursStripping, type Row, requestBars, streamBars } from "../bars.ts";
 import type { Contest, Contestant, ContestResult } from "../contest.ts";
 import { type Metric, requestMetrics, streamMetrics } from "../figures.ts";
-import { chatBody, codexBody } from "../load/request.ts";
+import { chatBody, codexSizeBody, codexTurnBody } from "../load/request.ts";
 import type { RowName, Sizes } from "../options.ts";
 import type { PeerName, RunningPeer } from "../peers/peer.ts";
 import type { StandIn } from "../stand-in.ts";
@@ -40,12 +40,12 @@ function requestRow(name: "small" | "codex" | "megabyte", sizes: Sizes): Request
       return { name, title, path: "/v1/chat/completions", body, connections: 16, requests: sizes.small };
     }
     case "codex": {
-      const body = (model: string) => codexBody(model, 48 * 1_024);
-      const title = "48 KB Codex body, no-think on, 8 connections";
+      const body = (model: string) => codexSizeBody(model, 48 * 1_024);
+      const title = "48 KB Codex-size body, no-think on, 8 connections";
       return { name, title, path: "/v1/responses", body, connections: 8, requests: sizes.codex };
     }
     case "megabyte": {
-      const body = (model: string) => codexBody(model, 1_024 * 1_024);
+      const body = (model: string) => codexSizeBody(model, 1_024 * 1_024);
       const title = "1 MB body, no-think on, 4 connections";
       return { name, title, path: "/v1/responses", body, connections: 4, requests: sizes.megabyte };
     }
@@ -55,18 +55,36 @@ function requestRow(name: "small" | "codex" | "megabyte", sizes: Sizes): Request
 /** Of nginx's figures; `cpu` at most. */
 const requestBarsOf = { small: { rps: 0.65 }, codex: { rps: 0.55, cpu: 4 }, megabyte: { rps: 0.75 } };
 
+function contestOf(row: RequestRow, stage: Stage): Contest {
+  return requestContest(row, contestants(stage, "bench"), stage.standIn);
+}
+
 function requests(name: "small" | "codex" | "megabyte", stage: Stage, sizes: Sizes): ComparedRow {
-  const contest = requestContest(requestRow(name, sizes), contestants(stage, "bench"), stage.standIn);
+  const contest = contestOf(requestRow(name, sizes), stage);
   const bar: { readonly rps: number; readonly cpu?: number } = requestBarsOf[name];
   return { contest, metrics: requestMetrics, drawn: "requests/s", bars: (result) => requestBars(result, bar) };
 }
 
-/** The same work under the lightest load there is: what each peer can do at most. No bar hangs on it. */
-function limit(name: "small" | "codex", stage: Stage, sizes: Sizes): ComparedRow {
-  const row = requestRow(name, sizes);
-  const title = `${row.title}, light load side`;
-  const contest = requestContest({ ...row, name: `${name}-limit`, title }, contestants(stage, "bench"), stage.standIn);
-  return { contest, metrics: requestMetrics, drawn: "requests/s", bars: () => [] };
+/** Without a bar: a Codex turn as it is, with a developer message and tools that have to be translated. */
+function turn(stage: Stage, sizes: Sizes): ComparedRow {
+  const body = (model: string) => codexTurnBody(model, 48 * 1_024);
+  const title = "48 KB Codex turn with everything to translate, 8 connections";
+  const row = { ...requestRow("codex", sizes), name: "turn", title, body };
+  return withoutBars({ ...requests("codex", stage, sizes), contest: contestOf(row, stage) });
+}
+
+/** Without bars: the same work between ordinary programs, which take so much time themselves that peers come to look alike. */
+function ordinary(stage: Stage, sizes: Sizes): readonly ComparedRow[] {
+  const rows = [requests("small", stage, sizes), requests("codex", stage, sizes), firehose(stage, sizes)];
+  return rows.map((row) => {
+    const { name, title } = row.contest;
+    const words = { name: `${name}-ordinary`, title: `${title}, ordinary client and server` };
+    return withoutBars({ ...row, contest: { ...row.contest, ...words } });
+  });
+}
+
+function withoutBars(row: ComparedRow): ComparedRow {
+  return { ...row, bars: () => [] };
 }
 
 function streams(stage: Stage, sizes: Sizes): ComparedRow {
@@ -93,7 +111,7 @@ function firehose(stage: Stage, sizes: Sizes): ComparedRow {
   return { contest, metrics: streamMetrics, drawn: "tokens/s", bars: firehoseBars };
 }
 
-export const comparedNames = ["small", "codex", "megabyte", "streams", "firehose", "limits"] as const;
+export const comparedNames = ["small", "codex", "megabyte", "streams", "firehose", "turn", "ordinary"] as const;
 export type ComparedName = (typeof comparedNames)[number] & RowName;
 
 export function comparedRows(name: ComparedName, stage: Stage, sizes: Sizes): readonly ComparedRow[] {
@@ -102,8 +120,10 @@ export function comparedRows(name: ComparedName, stage: Stage, sizes: Sizes): re
       return [streams(stage, sizes)];
     case "firehose":
       return [firehose(stage, sizes)];
-    case "limits":
-      return [limit("small", stage, sizes), limit("codex", stage, sizes)];
+    case "turn":
+      return [turn(stage, sizes)];
+    case "ordinary":
+      return ordinary(stage, sizes);
     default:
       return [requests(name, stage, sizes)];
   }

@@ -28,7 +28,7 @@ export function requestContest(row: RequestRow, contestants: readonly Contestant
       );
       return {
         values: {
-          rps: requests / result.seconds,
+          rps: result.times.length / result.seconds,
           p50: percentile(result.times, 0.5),
           p99: percentile(result.times, 0.99),
           cpu: (peerMs / requests) * 1_000,
