@@ -157,7 +157,8 @@ it("a thought that LM Studio lets through as text is cut out of the answer, whol
   const { sim, proxy } = place;
   sim.set({ reasoningNotRecognised: true, thinkTagsLeak: true });
   try {
-    for (const { path, question } of endpoints) {
+    // LM Studio's own endpoint refuses the switch of a model that is not recognised; what it leaks is tested beside the filter.
+    for (const { path, question } of endpoints.filter((endpoint) => endpoint.path !== "/api/v1/chat")) {
       for (const stream of [false, true]) {
         const body = { ...question(model, hello), stream };
         expect(await (await send(`${sim.url}${path}`, body)).text()).toContain("<think>");

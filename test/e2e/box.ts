@@ -96,6 +96,8 @@ export type Spec = any;
 
 /** With signs that other encodings change. */
 export const teamKey = "sk-team-a+7f1c/93d4=e5b8";
+/** What the same team has after its key was rotated. */
+export const nextTeamKey = "sk-team-a+2b9e/c07f=14d6";
 
 /** The operator's key for this box is the operator's own business, so it goes by the environment, never into the spec. */
 export async function openStack(name: string, box: Box, spec: Spec = specFor(box)): Promise<Stack> {

@@ -2,7 +2,7 @@
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { changedSteps, type Outcome, type Stack } from "../pulumi/stack.ts";
-import { type Box, openStack, smollm, specFor, startBox, teamKey, thinker } from "./box.ts";
+import { type Box, nextTeamKey, openStack, smollm, specFor, startBox, teamKey, thinker } from "./box.ts";
 import { pushBrokenImage } from "./broken-image.ts";
 import { runCodex } from "./codex-run.ts";
 import { drifts } from "./drift-by-hand.ts";
@@ -13,9 +13,18 @@ import { argumentsDuring, formsFoundIn, formsOf } from "./planted-secret.ts";
 let box: Box;
 let stack: Stack;
 let found: readonly string[];
+/** Of an `up` that changes nothing. */
+let unchangedSeconds = 0;
 
 const say = (line: string) => console.log(`   ${line}`);
 const changes = (outcome: Outcome) => changedSteps(outcome).map((step) => `${step.op} ${step.name}`);
+/** Id and start of each container of this stack, running or not. */
+const containers = async () => {
+  const ids = "docker ps -aq --filter label=dev.lmstack.stack=e2e-life";
+  const format = "{{.Id}} {{.State.StartedAt}} {{.State.Running}}";
+  const { stdout } = await box.host.exec(`docker inspect -f '${format}' $(${ids})`);
+  return stdout.trim().split("\n");
+};
 const baseUrl = () => `http://${box.host.address}:8080/v1`;
 
 beforeAll(async () => {
@@ -42,6 +51,7 @@ describe("the life of a host", () => {
   test("a second up and a preview change nothing", async () => {
     const up = await stack.up();
     const preview = await stack.preview();
+    unchangedSeconds = up.seconds;
     say(`unchanged up: ${up.seconds.toFixed(1)} s, preview: ${preview.seconds.toFixed(1)} s`);
     expect(changes(up), up.output).toEqual([]);
     expect(changes(preview), preview.output).toEqual([]);
@@ -149,16 +159,58 @@ describe("the life of a host", () => {
     expect(failed.exitCode).not.toBe(0);
     expect(failed.output).toMatch(/healthy/);
     expect((await askChat({ baseUrl: baseUrl(), model: thinker, prompt: "hi", key: teamKey })).status).toBe(200);
+  });
+
+  test("a redeploy under a running stream cuts nothing, and leaves one container", async () => {
+    const [before = ""] = (await containers()).filter((line) => line.endsWith("true"));
     await stack.configure(specFor(box), { "team-a": teamKey });
-    const good = await stack.up();
+    // Long enough for the new container to be there in its middle; the old one then goes on until its end.
+    const tokens = Math.round((20 + 3 * unchangedSeconds) / 0.05);
+    let heard = "";
+    let ended = false;
+    const prompt = `sim:tokens=${tokens} sim:pace=50`;
+    const onText = (text: string) => {
+      heard += text;
+    };
+    const stream = askResponses({
+      baseUrl: baseUrl(),
+      model: thinker,
+      prompt,
+      key: teamKey,
+      maxTokens: tokens,
+      onText,
+    });
+    void stream.finally(() => {
+      ended = true;
+    });
+    await expect.poll(() => heard, { timeout: 20_000 }).toContain("word2");
+    const redeploy = stack.up();
+    const others = async () => (await containers()).filter((line) => line.endsWith("true") && line !== before);
+    await expect.poll(others, { timeout: 120_000, interval: 200 }).toHaveLength(1);
+    expect(ended).toBe(false);
+    const [answer, good] = await Promise.all([stream, redeploy]);
     expect(good.exitCode, good.output).toBe(0);
-    const { stdout: containers } = await box.host.exec("docker ps -aq --filter label=dev.lmstack.stack=e2e-life");
-    expect(containers.trim().split("\n")).toHaveLength(1);
+    expect(answer.text.split(" ")).toEqual(Array.from({ length: tokens }, (_, index) => `word${index + 1}`));
+    expect(await containers()).toHaveLength(1);
+    expect(await containers()).not.toContain(before);
     expect((await askChat({ baseUrl: baseUrl(), model: thinker, prompt: "hi", key: teamKey })).status).toBe(200);
   });
 
+  test("a rotated key takes effect without another container", async () => {
+    const before = await containers();
+    await stack.configure(specFor(box), { "team-a": nextTeamKey });
+    const up = await stack.up();
+    expect(up.exitCode, up.output).toBe(0);
+    expect(await containers()).toEqual(before);
+    const status = async (key: string) =>
+      (await askChat({ baseUrl: baseUrl(), model: thinker, prompt: "hi", key })).status;
+    expect([await status(teamKey), await status(nextTeamKey)]).toEqual([401, 200]);
+    const preview = await stack.preview();
+    expect(changes(preview), preview.output).toEqual([]);
+  });
+
   test("no secret appears in state, history, output or on the host, in any form, failures included", async () => {
-    const forms = formsOf(teamKey);
+    const forms = [...formsOf(teamKey), ...formsOf(nextTeamKey)];
     const patterns = forms.flatMap((form) => ["-e", form]);
     expect(formsFoundIn(await stack.exportState(), forms)).toEqual([]);
     expect(formsFoundIn(stack.transcript.join("\n"), forms)).toEqual([]);
