@@ -3,6 +3,7 @@ import { hasBlankLine, lastEventEnd } from "./events.ts";
 
 /** A few events: enough to see whether a line has begun. */
 const enough = 2048;
+const tooMuch = 4 * enough;
 /** Of an event without an end; its beginning is given up then. */
 const most = 33_554_432;
 
@@ -17,8 +18,8 @@ export class Trail {
   add(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#length += chunk.length;
-    // The event that is not complete begins in this chunk, or else everything since its beginning is kept.
-    if (this.#length > enough && this.#chunks.length > 1 && hasBlankLine(chunk)) this.#trim(enough);
+    // The event that is not complete begins in this chunk, or else everything since its beginning is kept. Trimmed seldom, not at every token.
+    if (this.#length > tooMuch && this.#chunks.length > 1 && hasBlankLine(chunk)) this.#trim(enough);
     if (this.#length > most) this.#trim(0);
   }
 

@@ -21,8 +21,8 @@ interface Connection {
   served: number;
   /** `bytesRead` when the last answer ended: more than that means that the next request is on its way. */
   bytesAtRest: number;
-  /** Bytes that the client had not taken yet when it was last looked at, and since when there is no progress. */
-  pending: number;
+  /** Bytes that the client had taken when it was last looked at, and since when it takes none of those that wait. */
+  taken: number;
   stalledSince: number;
 }
 
@@ -79,8 +79,11 @@ export class FrontDoor {
 
   /** Resolves with the address once the listener is bound; rejects with the system's error. */
   async listen(options: Place): Promise<net.AddressInfo> {
-    this.#clientListener = await this.#open(options, "clients");
-    const address = this.#clientListener.address() as net.AddressInfo;
+    const listener = await this.#open(options, "clients");
+    const address = listener.address() as net.AddressInfo;
+    // Asked to end while it was being opened.
+    if (this.#draining) listener.close();
+    else this.#clientListener = listener;
     // Port 0 is another one each time.
     this.#clientOptions = "fd" in options ? options : { ...options, port: address.port };
     this.#watch ??= this.#watchReaders();
@@ -94,17 +97,20 @@ export class FrontDoor {
     this.#letIdleGo();
   }
 
-  /** The successor is gone. An inherited socket cannot be opened again: whoever holds it starts another process. */
-  async listenAgain(): Promise<void> {
-    if (this.#draining || this.listening || this.#clientOptions === undefined) return;
-    if ("fd" in this.#clientOptions) return;
+  /**
+   * The successor is gone. Resolves with whether new connections are accepted: an inherited socket cannot be opened again, and whoever holds it
+   * starts another process.
+   */
+  async listenAgain(): Promise<boolean> {
+    if (this.listening) return true;
+    if (this.#draining || this.#clientOptions === undefined || "fd" in this.#clientOptions) return false;
     await this.listen(this.#clientOptions);
+    return this.listening;
   }
 
   /** Stops accepting, lets running requests end, and resolves with the number of connections that had to be cut at the deadline. */
   async drain(milliseconds: number): Promise<number> {
     this.#draining = true;
-    clearInterval(this.#watch);
     this.stopListening();
     let timer: NodeJS.Timeout | undefined;
     if (this.#clients > 0) {
@@ -114,6 +120,7 @@ export class FrontDoor {
       });
     }
     clearTimeout(timer);
+    clearInterval(this.#watch);
     const left = this.#clients;
     // Last: until here it tells whoever asks that this process still works, and for what.
     this.#adminListener?.close();
@@ -153,7 +160,7 @@ export class FrontDoor {
       this.#tellTurnedAway();
       return;
     } else this.#clients++;
-    this.#connections.set(socket, { running: 0, served: 0, bytesAtRest: 0, pending: 0, stalledSince: 0 });
+    this.#connections.set(socket, { running: 0, served: 0, bytesAtRest: 0, taken: 0, stalledSince: 0 });
     socket.once("close", () => {
       this.#connections.delete(socket);
       if (kind === "clients") this.#clients--;
@@ -170,7 +177,8 @@ export class FrontDoor {
       connection.running--;
       connection.served++;
       connection.bytesAtRest = socket.bytesRead;
-      if (this.#draining && connection.running === 0) socket.destroySoon();
+      const leaving = this.#draining || (!this.listening && !this.#admin.has(socket));
+      if (leaving && connection.running === 0) socket.destroySoon();
     });
   }
 
@@ -192,8 +200,9 @@ export class FrontDoor {
       const longest = this.#limits().readerSeconds * 1_000;
       for (const [socket, connection] of this.#connections) {
         const pending = pendingBytes(socket);
-        if (pending === 0 || pending !== connection.pending) {
-          connection.pending = pending;
+        const taken = socket.bytesWritten - pending;
+        if (pending === 0 || taken !== connection.taken) {
+          connection.taken = taken;
           connection.stalledSince = now;
         } else if (now - connection.stalledSince > longest) {
           this.#log.warn({ pending, seconds: longest / 1_000 }, "a client takes nothing of its answer: cut off");

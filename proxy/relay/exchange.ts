@@ -22,7 +22,7 @@ export interface AnswerWork {
   readonly transform?: ((body: Buffer) => { readonly body: Buffer; readonly headers?: readonly string[] }) | undefined;
   /** Made when the kind of answer is known. */
   readonly meter?: ((stream: boolean) => AnswerMeter) | undefined;
-  /** Milliseconds between two pieces of a stream, from its first token on. */
+  /** Milliseconds between two tokens of a stream. */
   readonly onGap?: ((ms: number) => void) | undefined;
   /** An event stream begins, and ends. */
   readonly onStream?: ((open: boolean) => void) | undefined;
@@ -61,6 +61,7 @@ const longestHeldError = 16_384;
 const longestWholeAnswer = 33_554_432;
 /** A connection that LM Studio had closed while it lay idle shows that at once; what fails later has failed at its work. */
 const reuseRaceMs = 1_000;
+const leastGapMs = 2;
 /** Several kept connections may have died together, when LM Studio was restarted; one that is made anew and fails is no race. */
 const mostRetries = 4;
 const reuseRace: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
@@ -93,7 +94,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   #filter: AnswerFilter | undefined;
   #meter: AnswerMeter | undefined;
   #firstTokenAt: number | undefined;
-  #lastAt = 0;
+  /** Tokens that the last gap was told behind, and when. */
+  #told = 0;
+  #toldAt = 0;
   /** Head and first chunks of an answer that may turn out to be an error in disguise, or all of one that is wanted whole. */
   #held: Held | undefined;
 
@@ -235,8 +238,14 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (!this.#stream || !meter.sawToken) return;
     const now = performance.now();
     if (this.#firstTokenAt === undefined) this.#firstTokenAt = now;
-    else this.#work.onGap?.(now - this.#lastAt);
-    this.#lastAt = now;
+    else {
+      // Tokens come in flocks when the model is faster than the network: then the mean of a moment is told, not each gap inside it.
+      const tokens = meter.events - this.#told;
+      if (tokens === 0 || now - this.#toldAt < leastGapMs) return;
+      this.#work.onGap?.((now - this.#toldAt) / tokens);
+    }
+    this.#told = meter.events;
+    this.#toldAt = now;
   }
 
   #release(held: Held): void {
