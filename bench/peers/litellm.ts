@@ -6,6 +6,7 @@ import { clone } from "../../infra/setup/folders.mjs";
 import { lastLines, runProgram } from "../../infra/setup/program.mjs";
 import { say, withHeartbeat } from "../../infra/setup/report.mjs";
 import { startChild, whenReady } from "../children.ts";
+import { benchKey } from "../load/request.ts";
 import { accepting, freePort, type Peer } from "./peer.ts";
 
 const environment = join(clone, ".lmstack", "bench", "venv");
@@ -33,6 +34,8 @@ export const litellm: Peer = {
       LITELLM_TELEMETRY: "False",
       LITELLM_LOCAL_MODEL_COST_MAP: "True",
       LITELLM_LOG: "ERROR",
+      // It does not start without one; the client sends it to every peer.
+      LITELLM_MASTER_KEY: benchKey,
     };
     const args = ["--config", file, "--host", "127.0.0.1", "--port", String(port), "--num_workers", "1"];
     const child = startChild([program, ...args], { core, env, cwd: folder });
