@@ -18,6 +18,7 @@ export type FaultCode =
   | "management_closed"
   | "admin_only"
   | "other_address"
+  | "older_process"
   | "unknown_path"
   | "websocket_not_supported"
   | "queue_full"

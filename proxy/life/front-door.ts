@@ -205,7 +205,10 @@ export class FrontDoor {
           connection.taken = taken;
           connection.stalledSince = now;
         } else if (now - connection.stalledSince > longest) {
-          this.#log.warn({ pending, seconds: longest / 1_000 }, "a client takes nothing of its answer: cut off");
+          this.#log.warn(
+            { pending: socket.writableLength, seconds: longest / 1_000 },
+            "a client takes nothing of its answer: cut off",
+          );
           socket.destroy();
         }
       }

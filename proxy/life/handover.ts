@@ -1,7 +1,7 @@
 /**
  * Replacing a process without losing a request (facts: SO_REUSEPORT lets both listen for a moment). The newcomer asks its predecessor over the
  * admin socket to stop listening; the answer is a stream that lives as long as both do. It tells what the predecessor still works on, and it is a
- * lease: when it breaks because the newcomer died, the predecessor listens again.
+ * lease: when it ends because the newcomer leaves or died, the predecessor listens again.
  */
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -14,7 +14,7 @@ import { Fault } from "../errors/fault.ts";
 import { neighbours } from "./admin-socket.ts";
 import type { FrontDoor } from "./front-door.ts";
 
-/** One line of the stream: what the predecessor holds, and what it still works on or has queued, per model. */
+/** One line of the stream: what the predecessor holds (until when), and how many requests it works on or has queued, per model. */
 interface State {
   readonly held: Readonly<Record<string, number>>;
   readonly working: Readonly<Record<string, number>>;
@@ -23,7 +23,18 @@ interface State {
 type Place = Pick<AddressInfo, "address" | "port">;
 type Shared = Pick<Admission, "snapshot" | "held" | "hold" | "claims" | "onChange">;
 
+/** When each address came to be served by a process of ours. Both sides of one process tell the same time. */
+const servedSince = new WeakMap<Place, bigint>();
+
+/** In nanoseconds of the clock that all processes of a machine share, which nobody sets: it counts from the machine's boot. */
+function since(place: Place): bigint {
+  const known = servedSince.get(place) ?? process.hrtime.bigint();
+  servedSince.set(place, known);
+  return known;
+}
+
 const answerMilliseconds = 3_000;
+const giveBackMilliseconds = 2_000;
 
 /** The predecessor's side. */
 export class Succession {
@@ -31,8 +42,7 @@ export class Succession {
   readonly #admission: Shared;
   readonly #log: Logger;
   readonly #leases = new Set<ServerResponse>();
-  /** Where clients are served; known once the listener is open. */
-  place: Place | undefined;
+  #place: Place | undefined;
 
   constructor(door: FrontDoor, admission: Shared, log: Logger) {
     this.#door = door;
@@ -40,13 +50,16 @@ export class Succession {
     this.#log = log;
   }
 
-  /** Answers `POST /-/handover?address=…&port=…`. Two newcomers at once are two leases; the port is given up once. */
+  /** Where clients are served; given as soon as the listener is open. */
+  set place(place: Place) {
+    since(place);
+    this.#place = place;
+  }
+
+  /** Answers `POST /-/handover?address=…&port=…&since=…`. Two newcomers at once are two leases; the port is given up once. */
   handOver(request: IncomingMessage, response: ServerResponse): void {
-    const wanted = new URL(request.url ?? "/", "http://socket").searchParams;
-    const { place } = this;
-    if (place === undefined || wanted.get("address") !== place.address || wanted.get("port") !== String(place.port)) {
-      const here = place === undefined ? "nowhere" : `${place.address}:${place.port}`;
-      const fault = new Fault(409, "other_address", `This process serves ${here}; there is nothing to hand over.`);
+    const fault = refusal(new URL(request.url ?? "/", "http://socket").searchParams, this.#place);
+    if (fault !== undefined) {
       answerFault(request, response, fault, "chat");
       return;
     }
@@ -57,18 +70,24 @@ export class Succession {
     this.#leases.add(response);
     this.#door.stopListening();
     this.#log.info({ leases: this.#leases.size }, "a successor serves: nothing new is accepted here");
-    response.once("close", () => {
+    const over = async () => {
+      if (!this.#leases.delete(response)) return;
       stop();
-      this.#leases.delete(response);
-      if (this.#leases.size === 0) void this.#takeBack();
-    });
+      if (this.#leases.size === 0) await this.#takeBack();
+    };
+    response.once("close", () => void over());
+    // The successor leaves in good order: it stops listening once this process listens, and that is the end of the answer.
+    request.resume().once("end", () => void over().then(() => response.end()));
   }
 
   async #takeBack(): Promise<void> {
     if (this.#door.draining) return;
     try {
-      await this.#door.listenAgain();
-      this.#log.warn("the successor is gone: this process listens again");
+      const listening = await this.#door.listenAgain();
+      // Somebody else came while the listener was being opened.
+      if (this.#leases.size > 0) this.#door.stopListening();
+      else if (listening) this.#log.warn("the successor is gone: this process listens again");
+      else this.#log.warn("the successor is gone; who holds the socket starts another");
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, "the successor is gone, and listening again failed");
     }
@@ -82,33 +101,59 @@ export class Succession {
   }
 }
 
+/**
+ * Why nothing is handed over: who asks serves elsewhere, or has served for longer. Of two that start at once each finds the other, and
+ * only the younger may have the port, or neither would listen.
+ */
+function refusal(asked: URLSearchParams, place: Place | undefined): Fault | undefined {
+  if (place === undefined || asked.get("address") !== place.address || asked.get("port") !== String(place.port)) {
+    const here = place === undefined ? "nowhere yet" : `${place.address}:${place.port}`;
+    return new Fault(409, "other_address", `This process serves ${here}; there is nothing to hand over.`);
+  }
+  const began = asked.get("since") ?? "";
+  if (/^\d{1,30}$/.test(began) && BigInt(began) > since(place)) return undefined;
+  return new Fault(
+    409,
+    "older_process",
+    "Only a process that began to serve later may take over. Send as since when it began, in nanoseconds of this machine's monotonic clock.",
+  );
+}
+
 export interface Newcomer {
   /** Own admin socket. */
   readonly socket: string;
+  /** The very object that `Succession` has. */
   readonly place: Place;
   readonly admission: Shared;
   readonly log: Logger;
 }
 
+/** Resolves when the predecessor listens again, is gone, or does not do so in time. */
+type GiveBack = () => Promise<void>;
+
 /**
  * The newcomer's side, once it serves: takes over from every other process of the folder. Resolves with a function that gives the leases back;
  * a neighbour that does not answer in time, or does not know the call, is told in the log and does no harm.
  */
-export async function takeOver(newcomer: Newcomer): Promise<() => void> {
+export async function takeOver(newcomer: Newcomer): Promise<GiveBack> {
   const others = await neighbours(newcomer.socket);
   const leases = await Promise.all(others.map((socketPath) => takeOverFrom(socketPath, newcomer)));
-  return () => {
-    for (const end of leases) end();
+  return async () => {
+    await Promise.all(leases.map((giveBack) => giveBack()));
   };
 }
 
-function takeOverFrom(socketPath: string, { place, admission, log }: Newcomer): Promise<() => void> {
+function takeOverFrom(socketPath: string, { place, admission, log }: Newcomer): Promise<GiveBack> {
   const source = path.basename(socketPath);
-  const query = new URLSearchParams({ address: place.address, port: String(place.port) });
+  const query = new URLSearchParams({ address: place.address, port: String(place.port), since: String(since(place)) });
   return new Promise((resolve) => {
     const request = http.request({ socketPath, method: "POST", path: `/-/handover?${query}`, agent: false });
-    const end = () => {
-      request.destroy();
+    const closed = new Promise<void>((over) => request.once("close", over));
+    const giveBack = async () => {
+      request.end();
+      const timer = setTimeout(() => request.destroy(), giveBackMilliseconds);
+      await closed;
+      clearTimeout(timer);
     };
     const timer = setTimeout(() => {
       log.warn({ source }, "a neighbour does not hand over in time; it goes on by itself");
@@ -116,39 +161,52 @@ function takeOverFrom(socketPath: string, { place, admission, log }: Newcomer): 
     }, answerMilliseconds);
     const settle = () => {
       clearTimeout(timer);
-      resolve(end);
+      resolve(giveBack);
     };
-    request.once("error", settle).once("close", settle);
+    request.on("error", settle).once("close", settle);
     request.once("response", (answer) => {
       if (answer.statusCode !== 200) {
-        // Another address (409), or a version that does not know the call.
+        // Another address or a younger process (409), or a version that does not know the call.
         log.info({ source, status: answer.statusCode }, "a neighbour hands nothing over");
         answer.resume();
+        request.end();
         return;
       }
+      const take = taker(source, admission);
       const lines = createInterface({ input: answer });
       // The end of the predecessor is the end of its stream: nothing to tell.
       lines.on("error", () => {});
       lines.on("line", (line) => {
-        take(line, source, admission);
-        settle();
+        if (take(line)) settle();
       });
       answer.once("close", () => admission.claims(source, {}));
     });
-    request.end();
+    // The request stays open as long as the lease: its end gives it back.
+    request.flushHeaders();
   });
 }
 
-function take(line: string, source: string, admission: Shared): void {
-  let state: State;
+/** Holds are taken when they are told for the first time: one that ended here meanwhile must not come back with the next line. */
+function taker(source: string, admission: Shared): (line: string) => boolean {
+  let told: State["held"] = {};
+  return (line) => {
+    const state = parseState(line);
+    if (state === undefined) return false;
+    for (const [model, until] of Object.entries(state.held)) {
+      const left = (until - Date.now()) / 1_000;
+      if (left > 0 && until > (told[model] ?? 0) && until > (admission.held.get(model) ?? 0))
+        admission.hold(model, left);
+    }
+    told = state.held;
+    admission.claims(source, state.working);
+    return true;
+  };
+}
+
+function parseState(line: string): State | undefined {
   try {
-    state = JSON.parse(line) as State;
+    return JSON.parse(line) as State;
   } catch {
-    return;
+    return undefined;
   }
-  for (const [model, until] of Object.entries(state.held)) {
-    const known = admission.held.get(model) ?? 0;
-    if (until > known && until > Date.now()) admission.hold(model, (until - Date.now()) / 1_000);
-  }
-  admission.claims(source, state.working);
 }
