@@ -114,6 +114,7 @@ export class Scanner {
   readonly #chunks: Chunks;
   readonly #frames: Frame[] = [];
   #state: State = State.start;
+  #chunk: Buffer = Buffer.alloc(0);
   /** Offset of the current chunk in the body. */
   #base = 0;
   /** Start of the string, scalar or key that is being read. */
@@ -150,6 +151,7 @@ export class Scanner {
   push(chunk: Buffer): void {
     const base = this.#base;
     const length = chunk.length;
+    this.#chunk = chunk;
     let at = 0;
     while (at < length) {
       switch (this.#state) {
@@ -320,14 +322,24 @@ export class Scanner {
 
   /** Of an element's key only those are decoded that can be `type` or `role`: four letters, or more when they are escaped. */
   #key(start: number, end: number, isElement: boolean): string {
-    if (isElement && end - start !== 6) {
-      const inner = this.#chunks.slice(start, end);
-      if (inner.indexOf(backslash) < 0) return "";
-    }
-    return this.#decode(start, end);
+    const plain = this.#isPlain(start, end);
+    if (isElement && plain && end - start !== 6) return "";
+    return this.#decode(start, end, plain);
   }
 
-  #decode(start: number, end: number): string {
+  /** Whether a string literal stands for its own bytes, as nearly all short ones do. One that lies across chunks is not looked at. */
+  #isPlain(start: number, end: number): boolean {
+    const chunk = this.#chunk;
+    if (start < this.#base) return false;
+    for (let at = start + 1 - this.#base; at < end - 1 - this.#base; at++) {
+      const byte = chunk[at] as number;
+      if (byte < 0x20 || byte > 0x7e || byte === backslash) return false;
+    }
+    return true;
+  }
+
+  #decode(start: number, end: number, plain = this.#isPlain(start, end)): string {
+    if (plain) return this.#chunk.toString("latin1", start + 1 - this.#base, end - 1 - this.#base);
     const text = this.#chunks.slice(start, end).toString("utf8");
     try {
       return JSON.parse(text) as string;
@@ -344,9 +356,15 @@ export class Scanner {
     while (at < length) {
       const byte = chunk[at++];
       if (byte === quote) {
-        this.#depth = depth;
-        this.#state = State.nestedString;
-        return at;
+        const end = closingQuote(chunk, at);
+        if (end < 0) {
+          this.#depth = depth;
+          this.#state = State.nestedString;
+          this.#escaped = end === openEscaped;
+          return length;
+        }
+        at = end + 1;
+        continue;
       }
       if (byte === openBrace || byte === openBracket) depth++;
       else if (byte === closeBrace || byte === closeBracket) {
