@@ -105,7 +105,7 @@ describe.each(endpoints)("on $path", ({ path, question }) => {
     const beat = kind === undefined ? { object: "chat.completion.chunk" } : { type: kind };
     expect(beats).toContainEqual(expect.objectContaining(beat));
     stream.cancel();
-  });
+  }, 15_000);
 });
 
 describe("bytes", () => {
@@ -151,6 +151,42 @@ describe("bytes", () => {
     const arrived = place.sim.journal().filter((entry) => entry.event === "request");
     expect(arrived.at(-1)?.bodySha256).toBe(digest);
   });
+});
+
+it("a client that reads slowly slows LM Studio down, and misses nothing", async () => {
+  const event = `data: ${"x".repeat(65_536)}\n\n`;
+  const all = 2_000;
+  const count = held.requests.length;
+  const opening = send(`${before.url}/v1/responses`, { model, input: "x", stream: true });
+  const { response } = await held.arrived(count + 1);
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  let written = 0;
+  const write = () => {
+    while (written < all) {
+      written++;
+      if (!response.write(event)) return;
+    }
+    response.end();
+  };
+  response.on("drain", write);
+  write();
+  const { body } = await opening;
+  let looks = 0;
+  let last = 0;
+  await until("the upstream is held up", () => {
+    looks = written === last ? looks + 1 : 0;
+    last = written;
+    return looks >= 30;
+  });
+  // What lies in between are buffers of kernels, not the memory of the proxy.
+  expect(written).toBeLessThan(all / 2);
+  let received = 0;
+  for await (const chunk of body ?? []) received += chunk.length;
+  const beat = received - all * event.length;
+  expect(written).toBe(all);
+  // Heartbeats apart, which may come before the first event.
+  expect(beat).toBeGreaterThanOrEqual(0);
+  expect(beat).toBeLessThan(event.length);
 });
 
 it("a thought that LM Studio lets through as text is cut out of the answer, whole or streamed", async () => {
