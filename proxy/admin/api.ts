@@ -15,7 +15,7 @@ export interface AdminParts {
   /** Reads the configuration again; resolves with what is wrong with it. */
   readonly reload: () => Promise<string | undefined>;
   readonly drain: () => void;
-  readonly handOver: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly handOver: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 }
 
 /** A hold ends by itself: whoever asked for it may have died. */
@@ -85,7 +85,7 @@ export async function handleAdmin(
       return;
     case "handover":
       requireSocket(bySocket, url.pathname);
-      parts.handOver(request, response);
+      await parts.handOver(request, response);
       return;
   }
 }

@@ -34,14 +34,14 @@ function since(place: Place): bigint {
 }
 
 const answerMilliseconds = 3_000;
-const giveBackMilliseconds = 2_000;
 
 /** The predecessor's side. */
 export class Succession {
   readonly #door: FrontDoor;
   readonly #admission: Shared;
   readonly #log: Logger;
-  readonly #leases = new Set<ServerResponse>();
+  /** Each open answer, by when its newcomer began to serve. */
+  readonly #leases = new Map<ServerResponse, string>();
   #place: Place | undefined;
 
   constructor(door: FrontDoor, admission: Shared, log: Logger) {
@@ -56,28 +56,39 @@ export class Succession {
     this.#place = place;
   }
 
-  /** Answers `POST /-/handover?address=…&port=…&since=…`. Two newcomers at once are two leases; the port is given up once. */
-  handOver(request: IncomingMessage, response: ServerResponse): void {
-    const fault = refusal(new URL(request.url ?? "/", "http://socket").searchParams, this.#place);
+  /**
+   * Answers `POST /-/handover?address=…&port=…&since=…`. Two newcomers at once are two leases; the port is given up once. With `&back` the
+   * newcomer leaves in good order: the answer comes when this process listens again, so that there is always somebody who does.
+   */
+  async handOver(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const asked = new URL(request.url ?? "/", "http://socket").searchParams;
+    const fault = refusal(asked, this.#place);
     if (fault !== undefined) {
       answerFault(request, response, fault, "chat");
+      return;
+    }
+    const newcomer = asked.get("since") ?? "";
+    if (asked.has("back")) {
+      const leases = [...this.#leases].filter(([, holder]) => holder === newcomer);
+      await Promise.all(leases.map(([lease]) => this.#end(lease)));
+      response.writeHead(204).end();
       return;
     }
     response.writeHead(200, { "content-type": "application/x-ndjson" });
     const tell = () => void response.write(`${JSON.stringify(this.#state())}\n`);
     tell();
     const stop = this.#admission.onChange(tell);
-    this.#leases.add(response);
+    this.#leases.set(response, newcomer);
     this.#door.stopListening();
     this.#log.info({ leases: this.#leases.size }, "a successor serves: nothing new is accepted here");
-    const over = async () => {
-      if (!this.#leases.delete(response)) return;
+    response.once("close", () => {
       stop();
-      if (this.#leases.size === 0) await this.#takeBack();
-    };
-    response.once("close", () => void over());
-    // The successor leaves in good order: it stops listening once this process listens, and that is the end of the answer.
-    request.resume().once("end", () => void over().then(() => response.end()));
+      void this.#end(response);
+    });
+  }
+
+  async #end(lease: ServerResponse): Promise<void> {
+    if (this.#leases.delete(lease) && this.#leases.size === 0) await this.#takeBack();
   }
 
   async #takeBack(): Promise<void> {
@@ -128,7 +139,7 @@ export interface Newcomer {
   readonly log: Logger;
 }
 
-/** Resolves when the predecessor listens again, is gone, or does not do so in time. */
+/** Resolves when the predecessor listens again, needs not to, is gone, or does not answer in time. */
 type GiveBack = () => Promise<void>;
 
 /**
@@ -148,12 +159,9 @@ function takeOverFrom(socketPath: string, { place, admission, log }: Newcomer): 
   const query = new URLSearchParams({ address: place.address, port: String(place.port), since: String(since(place)) });
   return new Promise((resolve) => {
     const request = http.request({ socketPath, method: "POST", path: `/-/handover?${query}`, agent: false });
-    const closed = new Promise<void>((over) => request.once("close", over));
     const giveBack = async () => {
-      request.end();
-      const timer = setTimeout(() => request.destroy(), giveBackMilliseconds);
-      await closed;
-      clearTimeout(timer);
+      if (!request.destroyed) await askFor(socketPath, `/-/handover?${query}&back`);
+      request.destroy();
     };
     const timer = setTimeout(() => {
       log.warn({ source }, "a neighbour does not hand over in time; it goes on by itself");
@@ -169,7 +177,6 @@ function takeOverFrom(socketPath: string, { place, admission, log }: Newcomer): 
         // Another address or a younger process (409), or a version that does not know the call.
         log.info({ source, status: answer.statusCode }, "a neighbour hands nothing over");
         answer.resume();
-        request.end();
         return;
       }
       const take = taker(source, admission);
@@ -181,8 +188,17 @@ function takeOverFrom(socketPath: string, { place, admission, log }: Newcomer): 
       });
       answer.once("close", () => admission.claims(source, {}));
     });
-    // The request stays open as long as the lease: its end gives it back.
-    request.flushHeaders();
+    request.end();
+  });
+}
+
+function askFor(socketPath: string, call: string): Promise<void> {
+  return new Promise((resolve) => {
+    const signal = AbortSignal.timeout(answerMilliseconds);
+    const request = http.request({ socketPath, method: "POST", path: call, agent: false, signal });
+    request.once("response", (answer) => answer.resume());
+    request.on("error", () => {}).once("close", resolve);
+    request.end();
   });
 }
 
