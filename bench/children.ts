@@ -61,7 +61,8 @@ export function endWithUs(cleanUp: () => void): void {
     ["SIGTERM", 143],
     ["SIGHUP", 129],
   ] as const) {
-    process.once(signal, () => process.exit(code));
+    // Not `once`: whoever started us may pass on a signal that we had already, and the second one would end us before our children.
+    process.on(signal, () => process.exit(code));
   }
 }
 
