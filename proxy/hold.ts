@@ -10,7 +10,7 @@ export async function hold(file: string): Promise<void> {
   const program = process.argv[1] ?? fileURLToPath(import.meta.url);
   const node = path.isAbsolute(process.argv0) ? process.argv0 : process.execPath;
   const parent = await holdSocket(file, [node, program, "--config", file], log);
-  process.on("SIGHUP", () => parent.replace());
+  process.on("SIGHUP", () => void parent.replace());
   let signals = 0;
   const onSignal = (signal: NodeJS.Signals) => {
     signals++;

@@ -1,4 +1,5 @@
 /** From a configuration file to a serving process, and from a signal to its end. */
+import { isIP } from "node:net";
 import path from "node:path";
 import { ConfigFault } from "./config.ts";
 import { writePointer } from "./life/health.ts";
@@ -12,7 +13,8 @@ export async function serve(file: string): Promise<void> {
   const settings = await Settings.open(file, log);
   const { listen, upstream } = settings.current;
   const end = () => process.exit(0);
-  const options = { inheritedSocket: inheritedSocket(process.env, process.pid), onDrained: end };
+  const handedIn = inheritedSocket(process.env, process.pid);
+  const options = { inheritedSocket: handedIn, onDrained: end };
   const proxy = await startProxy(settings, path.dirname(file), log, options).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EADDRINUSE" && error.code !== "EACCES" && error.code !== "EADDRNOTAVAIL") throw error;
     throw new ConfigFault(
@@ -23,7 +25,8 @@ export async function serve(file: string): Promise<void> {
     log.warn({ reason: error.message }, "the health command will not find this process");
   });
   const { address, adminSocket } = proxy;
-  if (address.port !== listen.port)
+  const elsewhere = address.port !== listen.port || (isIP(listen.host) !== 0 && address.address !== listen.host);
+  if (handedIn !== undefined && elsewhere)
     log.warn({ address, listen }, "the socket that was handed in is another than declared");
   log.info({ address, adminSocket, upstream, startupMs: Math.round(performance.now()) }, "listening");
   // To a parent that holds the socket: from here on it may let the predecessor go.
@@ -38,5 +41,10 @@ export async function serve(file: string): Promise<void> {
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
+  // The parent that holds the socket died: whoever starts another one wants the port.
+  process.once("disconnect", () => {
+    log.error("the parent process is gone: this process ends too");
+    void proxy.drain().then(end);
+  });
   process.on("SIGHUP", () => void settings.reload());
 }
