@@ -5,6 +5,8 @@ import { runContest } from "./contest.ts";
 import { type Figure, figuresOf } from "./figures.ts";
 import { bindSelf, chooseLayout } from "./layout.ts";
 import type { LoadKind } from "./load/client.ts";
+import { closedLoop } from "./load/closed-loop.ts";
+import { chatBody, postRequest } from "./load/request.ts";
 import { readMachine, warningOf } from "./machine.ts";
 import { fullSizes, type Options, quickSizes, type RowName, type Sizes } from "./options.ts";
 import { allPeers } from "./peers/all.ts";
@@ -49,6 +51,7 @@ export async function measureAll(options: Options, folder: string, say: Say): Pr
     if (names.length === 0) return;
     const standIn = await StandIn.start(kind, layout?.backend);
     const stage: Stage = { standIn, peers: await startAll(taking, contextOf(standIn)) };
+    await warmUp(stage);
     for (const row of names.flatMap((name) => comparedRows(name, stage, sizes))) {
       const result = await runContest(row.contest, options.rounds, say);
       const figures = figuresOf(result, row.metrics);
@@ -90,6 +93,17 @@ async function startAll(peers: readonly Peer[], context: PeerContext): Promise<M
   const running = new Map<PeerName, RunningPeer>();
   for (const peer of peers) running.set(peer.name, await peer.start(context));
   return running;
+}
+
+/** So that each row finds the same peers, whichever rows come before it: what cold code costs is the row `start`'s to say. */
+async function warmUp({ standIn, peers }: Stage): Promise<void> {
+  await standIn.answer({});
+  const request = postRequest("/v1/chat/completions", chatBody("bench", false));
+  for (const peer of allPeers) {
+    const port = peers.get(peer.name)?.port;
+    const requests = peer.slow ? 50 : 2_000;
+    if (port !== undefined) await closedLoop({ kind: standIn.kind, port, connections: 8, requests, request });
+  }
 }
 
 function busyRemarks(title: string, figures: readonly Figure[]): string[] {

@@ -98,6 +98,6 @@ export const quickSizes: Sizes = {
   streamRequests: 16,
   firehoseTokens: 10_000,
   restSeconds: 2,
-  cancels: 100,
+  cancels: 200,
   starts: 5,
 };

@@ -1,10 +1,10 @@
 /** Medians, percentiles, and how far rounds lie apart. */
 
-/** The value below which `share` (0 to 1) of the values lie; NaN of nothing. */
+/** The smallest value that `share` (0 to 1) of the values do not exceed; NaN of nothing. */
 export function percentile(values: readonly number[], share: number): number {
   if (values.length === 0) return Number.NaN;
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] as number;
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] as number;
 }
 
 export interface Spread {
