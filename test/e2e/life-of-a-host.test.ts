@@ -165,7 +165,7 @@ describe("the life of a host", () => {
     const [before = ""] = (await containers()).filter((line) => line.endsWith("true"));
     await stack.configure(specFor(box), { "team-a": teamKey });
     // Long enough for the new container to be there in its middle; the old one then goes on until its end.
-    const tokens = Math.round((20 + 3 * unchangedSeconds) / 0.05);
+    const tokens = Math.round(Math.min(60, 10 + 4 * unchangedSeconds) / 0.05);
     let heard = "";
     let ended = false;
     const prompt = `sim:tokens=${tokens} sim:pace=50`;
