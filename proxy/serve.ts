@@ -15,7 +15,21 @@ export async function serve(file: string): Promise<void> {
   const end = () => process.exit(0);
   const handedIn = inheritedSocket(process.env, process.pid);
   const options = { inheritedSocket: handedIn, onDrained: end };
-  const proxy = await startProxy(settings, path.dirname(file), log, options).catch((error: NodeJS.ErrnoException) => {
+  const starting = startProxy(settings, path.dirname(file), log, options);
+  const drain = () => void starting.then((proxy) => proxy.drain()).then(end, () => {});
+  // Before it serves: clients may be accepted a moment before everything else is in place.
+  let signals = 0;
+  const onSignal = (signal: NodeJS.Signals) => {
+    signals++;
+    // A second signal means it: whoever waits at a terminal does not want to wait for a long answer.
+    if (signals > 1) end();
+    log.info({ signal }, "asked to end");
+    drain();
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  process.on("SIGHUP", () => void settings.reload());
+  const proxy = await starting.catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EADDRINUSE" && error.code !== "EACCES" && error.code !== "EADDRNOTAVAIL") throw error;
     throw new ConfigFault(
       `${file}: listen: cannot listen on ${listen.host}:${listen.port} (${error.code}); stop what is there, or choose another address`,
@@ -31,20 +45,9 @@ export async function serve(file: string): Promise<void> {
   log.info({ address, adminSocket, upstream, startupMs: Math.round(performance.now()) }, "listening");
   // To a parent that holds the socket: from here on it may let the predecessor go.
   process.send?.("serving");
-  let signals = 0;
-  const onSignal = (signal: NodeJS.Signals) => {
-    signals++;
-    // A second signal means it: whoever waits at a terminal does not want to wait for a long answer.
-    if (signals > 1) end();
-    log.info({ signal }, "asked to end");
-    void proxy.drain().then(end);
-  };
-  process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
   // The parent that holds the socket died: whoever starts another one wants the port.
   process.once("disconnect", () => {
     log.error("the parent process is gone: this process ends too");
-    void proxy.drain().then(end);
+    drain();
   });
-  process.on("SIGHUP", () => void settings.reload());
 }

@@ -31,9 +31,9 @@ export class Settings implements LiveConfig {
 
   /** Throws `ConfigFault` with every fault of either file. */
   static async open(file: string, log: Logger): Promise<Settings> {
-    const seen = await signature(file, undefined);
-    const config = await read(file, log);
-    return new Settings(file, log, config, config.keysFile === undefined ? seen : await signature(file, config));
+    // Looked at before they are read: what changes meanwhile is read again.
+    const seen = await signature(file, await readConfig(file));
+    return new Settings(file, log, await read(file, log), seen);
   }
 
   /** With the keys of the keys file among its own. The same object until the next reload. */
@@ -104,9 +104,9 @@ async function read(file: string, log: Logger): Promise<ProxyConfig> {
 }
 
 /** Changes whenever one of the files does. */
-async function signature(file: string, config: ProxyConfig | undefined): Promise<string> {
+async function signature(file: string, config: ProxyConfig): Promise<string> {
   const files = [file];
-  if (config?.keysFile !== undefined) files.push(path.resolve(path.dirname(file), config.keysFile));
+  if (config.keysFile !== undefined) files.push(path.resolve(path.dirname(file), config.keysFile));
   const parts = files.map((name) =>
     stat(name).then(
       ({ mtimeMs, size, ino }) => `${mtimeMs}/${size}/${ino}`,
