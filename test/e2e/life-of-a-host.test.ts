@@ -180,9 +180,10 @@ describe("the life of a host", () => {
       maxTokens: tokens,
       onText,
     });
-    void stream.finally(() => {
+    const end = () => {
       ended = true;
-    });
+    };
+    stream.then(end, end);
     await expect.poll(() => heard, { timeout: 20_000 }).toContain("word2");
     const redeploy = stack.up();
     const others = async () => (await containers()).filter((line) => line.endsWith("true") && line !== before);
