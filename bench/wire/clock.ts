@@ -6,7 +6,8 @@ export function microseconds(): number {
   return seconds * 1_000_000 + Math.trunc(nanoseconds / 1_000);
 }
 
-const mark = "~";
+/** As in nearly all text, nothing that whoever looks for thoughts or code has to stop at. */
+const mark = "@";
 const digits = 15;
 
 /** The text of a token: when it was written. It stands in the answer's own text, so that it also passes a peer that writes the answer anew. */
