@@ -10,6 +10,8 @@ import type { Host } from "./host.ts";
 export interface Container extends ObservedContainer {
   readonly exitCode: number;
   readonly restarting: boolean;
+  /** Docker leaves it alone once it has ended: it was asked to go. */
+  readonly leaving: boolean;
   /** The image's own health check as arguments of a process in the container; null when it has none. */
   readonly check: readonly string[] | null;
 }
@@ -20,6 +22,7 @@ interface Inspected {
     readonly Labels: Record<string, string> | null;
     readonly Healthcheck?: { readonly Test?: readonly string[] | null } | null;
   };
+  readonly HostConfig?: { readonly RestartPolicy?: { readonly Name?: string } };
   readonly State: {
     readonly Running: boolean;
     readonly Restarting?: boolean;
@@ -77,6 +80,7 @@ export function parseContainers(json: string): Container[] {
     health: healthOf(row.State.Health?.Status),
     exitCode: row.State.ExitCode,
     restarting: row.State.Restarting === true,
+    leaving: row.HostConfig?.RestartPolicy?.Name === "no",
     check: checkOf(row.Config.Healthcheck?.Test ?? []),
   }));
 }

@@ -4,7 +4,7 @@ import { checkHealth } from "./life/health.ts";
 
 const usage = `Usage: proxy --config FILE        serve with this configuration
        proxy hold --config FILE   hold the listening socket and serve in a child process; SIGHUP replaces the child
-       proxy health               exit 0 when the proxy of this container is up
+       proxy health               exit 0 and name the admin socket when the proxy of this container is up
        proxy --help               show this`;
 
 class UsageFault extends Error {
@@ -19,7 +19,8 @@ async function main(): Promise<void> {
   if (values.help) {
     console.log(usage);
   } else if (positionals.length === 1 && positionals[0] === "health" && values.config === undefined) {
-    await checkHealth();
+    // So that whoever has several proxies side by side knows which one this is.
+    console.log(await checkHealth());
   } else if (positionals.length === 0 && values.config !== undefined) {
     // Loaded only now: the health command runs every few seconds and needs none of it.
     const { serve } = await import("./serve.ts");

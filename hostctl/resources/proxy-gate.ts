@@ -11,6 +11,9 @@ import { dropToken, storeToken } from "../tokens.ts";
 import { adminSockets, listensStill } from "./proxy-files.ts";
 import { removeOlderImages } from "./proxy-image.ts";
 
+/** For the declared proxy to have its port back from one that should not be there. */
+const takeOverMs = 10_000;
+
 /** Waits until the container is healthy. A new one that never is, is stopped, and whatever served before goes on serving. */
 export async function convergeProxyGate(host: Host, document: ProxyGateDocument): Promise<Change[]> {
   const changes: Change[] = [];
@@ -29,7 +32,7 @@ export async function convergeProxyGate(host: Host, document: ProxyGateDocument)
       to: orphan.running ? "ending" : null,
     });
   }
-  await quietOthers(host);
+  await awaitTakeOver(host, container, last);
   await writeJson(recordPath(host), { containerId: container.id });
   await removeOlderImages(host);
   await storeToken(host, "proxy-gate", document.token);
@@ -42,17 +45,53 @@ async function letGo(host: Host, orphan: Container): Promise<void> {
     await dockerOrFail(host, ["rm", "-f", orphan.id], 60_000);
     return;
   }
+  // A second signal would cut its streams off.
+  if (orphan.leaving) return;
   // Or Docker would start it again when it has ended.
   await dockerOrFail(host, ["update", "--restart=no", orphan.id]);
   await dockerOrFail(host, ["kill", "--signal=TERM", orphan.id]);
 }
 
-/** A newcomer takes over by itself. Whoever still accepts connections beside it is told to drain: no orphan keeps taking them. */
-async function quietOthers(host: Host): Promise<void> {
-  const [, ...older] = await adminSockets(host);
-  for (const socketPath of older) {
-    if (await listensStill(socketPath)) await send({ socketPath }, "POST", "/-/drain", null, 5000).catch(() => null);
+/**
+ * A newcomer takes over by itself. Whoever still accepts connections beside it is told to drain, which also gives the port back where it was
+ * taken from the declared one: no orphan keeps taking connections.
+ */
+async function awaitTakeOver(host: Host, container: Container, last: string | null): Promise<void> {
+  const own = await ownSocket(host, container);
+  const deadline = Date.now() + takeOverMs;
+  const told = new Set<string>();
+  for (;;) {
+    const sockets = await adminSockets(host);
+    const states = await Promise.all(sockets.map(listensStill));
+    const listening = sockets.filter((_, index) => states[index]);
+    const declared = own ?? listening[0];
+    const others = listening.filter((socket) => socket !== declared && !told.has(socket));
+    if (others.length === 0 && (own === undefined || listening.includes(own))) return;
+    // Or Docker would start it again when it has drained, as a newcomer.
+    if (others.length > 0 && last !== null && last !== container.id) {
+      await docker(host, ["update", "--restart=no", last]);
+    }
+    for (const socketPath of others) {
+      told.add(socketPath);
+      await send({ socketPath }, "POST", "/-/drain", null, 5000).catch(() => null);
+    }
+    if (Date.now() > deadline) {
+      throw new HostFailure(
+        "unhealthy",
+        `the proxy container ${short(container.id)} is healthy but accepts no connections: another proxy has its port`,
+        `look at \`docker ps --filter label=dev.lmstack.role=proxy\` on the host, stop the one that is too much, then run up again`,
+      );
+    }
+    await pause(100);
   }
+}
+
+/** Where the container's proxy listens for its host, by what its own check prints; undefined when it is of an older version. */
+async function ownSocket(host: Host, { id, check }: Container): Promise<string | undefined> {
+  if (check === null) return undefined;
+  const { stdout } = await docker(host, ["exec", id, ...check], 5000);
+  const name = /admin-[0-9a-f]+\.sock/.exec(stdout)?.[0];
+  return name === undefined ? undefined : join(host.paths.proxy, name);
 }
 
 async function mustExist(host: Host, id: string): Promise<Container> {

@@ -21,8 +21,8 @@ export async function writePointer(socket: string): Promise<void> {
   await file.close();
 }
 
-/** Asks the process of this container whether it is up. Throws in words when it is not. */
-export async function checkHealth(timeoutMilliseconds = 3_000): Promise<void> {
+/** Asks the process of this container whether it is up, and resolves with its admin socket. Throws in words when it is not. */
+export async function checkHealth(timeoutMilliseconds = 3_000): Promise<string> {
   const socketPath = await readFile(pointerFile(), "utf8").catch((error: NodeJS.ErrnoException) => {
     throw new HealthFault(`no proxy has started here: ${pointerFile()} cannot be read (${error.code})`);
   });
@@ -39,4 +39,5 @@ export async function checkHealth(timeoutMilliseconds = 3_000): Promise<void> {
     );
   });
   if (status !== 200) throw new HealthFault(`the proxy answered ${status} on ${socketPath}, expected 200`);
+  return socketPath;
 }

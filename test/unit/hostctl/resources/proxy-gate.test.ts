@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -11,6 +11,7 @@ import { removeRuntime } from "../../../../hostctl/resources/runtime.ts";
 
 let host: Host;
 let world: string;
+let servers: Server[];
 const id = (letter: string) => letter.repeat(64);
 
 /** A docker command over a JSON file: containers by id, with the health that each start brings. */
@@ -21,7 +22,7 @@ const world = JSON.parse(fs.readFileSync(file, "utf8"));
 const [verb, ...rest] = process.argv.slice(2);
 const target = rest.at(-1);
 const save = () => fs.writeFileSync(file, JSON.stringify(world));
-const inspected = (key) => ({ Id: key, Config: { Labels: {}, Healthcheck: { Test: ["CMD", "check-yourself"] } }, State: { Running: world[key].running, ExitCode: world[key].code ?? 0, Health: { Status: world[key].health } } });
+const inspected = (key) => ({ Id: key, Config: { Labels: {}, Healthcheck: { Test: ["CMD", "check-yourself"] } }, HostConfig: { RestartPolicy: { Name: world[key].restart ? "no" : "unless-stopped" } }, State: { Running: world[key].running, ExitCode: world[key].code ?? 0, Health: { Status: world[key].health } } });
 if (verb === "ps") console.log(Object.keys(world).join("\\n"));
 else if (verb === "inspect") {
   const keys = rest.filter((word) => /^[0-9a-f]{64}$/.test(word));
@@ -30,7 +31,11 @@ else if (verb === "inspect") {
   if (known.length < keys.length) { console.error("Error: No such container"); process.exit(1); }
 } else if (verb === "start") { world[target].running = !world[target].code; world[target].health = world[target].becomes; save(); }
 else if (verb === "stop") { world[target].running = false; save(); }
-else if (verb === "exec") process.exit(rest[1] === "check-yourself" && world[rest[0]].passes ? 0 : 1);
+else if (verb === "exec") {
+  const { passes, socket } = world[rest[0]];
+  if (socket) console.log("/run/lmstack/" + socket);
+  process.exit(rest[1] === "check-yourself" && (passes || socket) ? 0 : 1);
+}
 else if (verb === "update") { world[target].restart = rest[0]; save(); }
 else if (verb === "kill") { world[target].told = rest[0]; save(); }
 else if (verb === "rm") { delete world[target]; save(); }
@@ -41,6 +46,7 @@ else if (verb === "images" || verb === "rmi") {
 `;
 
 beforeEach(async () => {
+  servers = [];
   host = hostAt(await mkdtemp(join(tmpdir(), "lmstack-gate-")), () => {});
   world = join(host.home, "world.json");
   await mkdir(join(host.home, "bin"));
@@ -50,6 +56,7 @@ beforeEach(async () => {
   vi.stubEnv("DOCKER_WORLD", world);
 });
 afterEach(async () => {
+  for (const server of servers) server.close();
   vi.unstubAllEnvs();
   await rm(host.home, { recursive: true });
 });
@@ -87,27 +94,62 @@ test("a left-over container that runs is asked to end, and is not cut off or sta
   expect(await gate(id("a"))).toEqual([{ what: "left-over container cccccccccccc", from: "there", to: "ending" }]);
   const after = JSON.parse(await readFile(world, "utf8"));
   expect(after[id("c")]).toEqual({ ...serving, restart: "--restart=no", told: "--signal=TERM" });
+  // A second signal would cut off what it still answers.
+  await put({ [id("a")]: serving, [id("c")]: { ...serving, restart: "--restart=no" } });
+  await gate(id("a"));
+  expect(JSON.parse(await readFile(world, "utf8"))[id("c")].told).toBeUndefined();
 });
 
-test("a proxy that still accepts connections beside the new one is told to drain, one that gave them up is not", async () => {
+/** Stand-ins for the admin sockets of running proxies, the oldest first; the answer is what they were told. */
+async function proxies(...all: { name: string; listening: boolean; drain?: () => void }[]): Promise<string[]> {
   const told: string[] = [];
-  const servers = await Promise.all(
-    ["old", "deaf", "new"].map(async (name, age) => {
-      const server = createServer((request, response) => {
-        if (request.url !== "/healthz") told.push(`${name} ${request.method} ${request.url}`);
-        response.end(JSON.stringify({ status: "ok", listening: name !== "deaf" }));
-      });
-      const socket = join(host.paths.proxy, `admin-${age}a.sock`);
-      await mkdir(host.paths.proxy, { recursive: true });
-      await new Promise<void>((resolve) => server.listen(socket, resolve));
-      await utimes(socket, age, age);
-      return server;
-    }),
+  await mkdir(host.paths.proxy, { recursive: true });
+  for (const [age, proxy] of all.entries()) {
+    const server = createServer((request, response) => {
+      if (request.url === "/healthz") return response.end(JSON.stringify({ status: "ok", listening: proxy.listening }));
+      told.push(`${proxy.name} ${request.method} ${request.url}`);
+      proxy.listening = false;
+      proxy.drain?.();
+      return response.end("{}");
+    });
+    servers.push(server);
+    const socket = join(host.paths.proxy, `admin-${age}a.sock`);
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    await utimes(socket, age, age);
+  }
+  return told;
+}
+
+test("a proxy that still accepts connections beside the new one is told to drain, one that gave them up is not", async () => {
+  const told = await proxies(
+    { name: "old", listening: true },
+    { name: "deaf", listening: false },
+    { name: "new", listening: true },
   );
   await put({ [id("a")]: serving });
   await gate(id("a"));
-  for (const server of servers) server.close();
   expect(told).toEqual(["old POST /-/drain"]);
+});
+
+test("a left-over proxy that took the port from the declared one gives it back, though it started later", async () => {
+  const declared = { name: "declared", listening: false };
+  const giveBack = () => {
+    declared.listening = true;
+  };
+  const told = await proxies(declared, { name: "left over", listening: true, drain: giveBack });
+  await put({ [id("a")]: { ...serving, socket: "admin-0a.sock" } });
+  await gate(id("a"));
+  expect(told).toEqual(["left over POST /-/drain"]);
+});
+
+test("a proxy that drains is not started again by Docker", async () => {
+  await put({ [id("a")]: serving });
+  await gate(id("a"));
+  await proxies({ name: "old", listening: true }, { name: "new", listening: true });
+  await put({ [id("a")]: serving, [id("b")]: { ...serving, socket: "admin-1a.sock" } });
+  await gate(id("b"));
+  const after = JSON.parse(await readFile(world, "utf8"));
+  expect([after[id("a")].restart, after[id("b")].restart]).toEqual(["--restart=no", undefined]);
 });
 
 test("images of older content go once the new container is healthy, unless docker knows a container of them", async () => {
