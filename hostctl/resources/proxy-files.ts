@@ -35,8 +35,6 @@ export async function convergeProxyFiles(host: Host, document: ProxyFiles): Prom
   const changes: Change[] = [];
   const text = `${JSON.stringify(document.config, null, 2)}\n`;
   const keys = document.keys?.length ? `${JSON.stringify({ keys: document.keys }, null, 2)}\n` : null;
-  const former = await readJson<Partial<ProxyFiles["config"]>>(configPath(host));
-  const otherAddress = JSON.stringify(former?.listen) !== JSON.stringify(document.config.listen);
   const fresh = (await readText(configPath(host))) !== text;
   const otherKeys = (await readText(keysPath(host))) !== keys;
   // A running proxy looks at both at any moment: the keys are there before they are named, and are no longer named before they go.
@@ -59,8 +57,7 @@ export async function convergeProxyFiles(host: Host, document: ProxyFiles): Prom
     const started = sha256(JSON.stringify([text, program, service.wantedText]));
     // Other keys alone are taken by the proxy that runs.
     if (!active) await service.start();
-    else if (rewritten || otherAddress) await service.restart();
-    else if (before?.started !== started) await replaceServing(host, service);
+    else if (rewritten || before?.started !== started) await replaceServing(host, service);
     await writeJson(recordPath(host), { ...written, started } satisfies Written);
     await recordService(host, "proxy", service.wantedText);
     if (rewritten || !active)
@@ -179,11 +176,16 @@ async function restoreSysctl(host: Host, become: Become): Promise<void> {
   await rm(priorSysctl(host), { force: true });
 }
 
-/** The parent process starts a successor on the same socket, which takes over; the one before it ends when its last answer is through. */
+/**
+ * The parent process starts a successor, on another socket where the address changed, and the one before it ends when its last answer is through.
+ * Never a restart of the service, which would wait for those answers; a changed unit counts from the next boot on.
+ */
 async function replaceServing(host: Host, service: Service): Promise<void> {
   const before = await adminSockets(host);
   const pid = await service.pid();
-  if (pid === null) return await service.restart();
+  const words = pid === null ? "" : commandLine(pid);
+  // From a version without the parent process. Empty where the system does not tell.
+  if (pid === null || (words !== "" && !words.includes(" hold "))) return await service.restart();
   process.kill(pid, "SIGHUP");
   const deadline = Date.now() + 20_000;
   for (;;) {

@@ -45,6 +45,8 @@ export interface ServiceSpec {
   readonly notify: boolean;
   readonly mounts: readonly string[];
   readonly stopSeconds: number;
+  /** SIGHUP to the main process puts new program and configuration to work, without a gap. */
+  readonly reloads: boolean;
 }
 
 export interface Surroundings {
@@ -113,6 +115,7 @@ export function supervisorService(host: Host, become: Become, mounts: readonly s
     notify: existsSync("/usr/bin/systemd-notify"),
     mounts,
     stopSeconds: 15,
+    reloads: false,
   });
 }
 
@@ -120,11 +123,13 @@ export function proxyService(host: Host, become: Become, drainSeconds: number): 
   return serviceOn(host, become, {
     name: services.proxy,
     description: "lmstack no-think proxy",
-    // Its socket outlives each serving process: a replacement refuses nobody.
+    // In every flavour a parent holds the socket, which outlives each serving process: a replacement refuses nobody, and needs no service
+    // manager, no second unit and no right of root. The service itself is restarted only after a crash.
     command: [...programOf(host, "proxy"), "hold", "--config", join(host.paths.proxy, "proxy.json")],
     notify: false,
     mounts: [],
     stopSeconds: Math.ceil(drainSeconds) + 10,
+    reloads: true,
   });
 }
 

@@ -8,6 +8,7 @@ export interface UnitText {
   /** Folders that must be mounted first; a user manager cannot wait for mounts. */
   readonly mounts: readonly string[];
   readonly stopSeconds: number;
+  readonly reloads: boolean;
 }
 
 /**
@@ -29,6 +30,7 @@ export function renderSystemdUnit(unit: UnitText): string {
     `Environment=${quoted(`HOME=${unit.home}`)}`,
     `WorkingDirectory=${escaped(unit.home)}`,
     `ExecStart=${unit.command.map(quoted).join(" ")}`,
+    ...(unit.reloads ? ["ExecReload=/bin/kill -HUP $MAINPID"] : []),
     "Restart=always",
     "RestartSec=2",
     "KillMode=mixed",

@@ -177,7 +177,7 @@ async function expectGone(list: () => Promise<number[]>): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();

@@ -1,9 +1,10 @@
 import { mkdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { bundle } from "../../../../infra/host/bundle.ts";
-import { Scratch } from "../scratch.ts";
+import { freePort, Scratch } from "../scratch.ts";
 
 let host: Scratch;
 beforeAll(async () => {
@@ -99,14 +100,14 @@ test("a proxy without a container takes other keys while it runs, and starts aga
     await symlink(join(root, "runtime", name), join(root, "next"));
     await rename(join(root, "next"), join(root, "current"));
   };
-  const pidAfter = async (keys: readonly object[], config: object = {}) => {
+  const pidAfter = async (keys: readonly object[], config: object = {}, port = host.port) => {
     const wanted = document(keys);
     await host.must("converge", "proxy-files", {
       ...wanted,
       runtime: "native",
-      config: { ...wanted.config, ...config },
+      config: { ...wanted.config, listen: { host: "127.0.0.1", port }, ...config },
     });
-    const health = await fetch(`http://127.0.0.1:${host.port}/healthz`, { headers: { connection: "close" } });
+    const health = await fetch(`http://127.0.0.1:${port}/healthz`, { headers: { connection: "close" } });
     return ((await health.json()) as { pid: number }).pid;
   };
   await useRuntime("one");
@@ -115,7 +116,20 @@ test("a proxy without a container takes other keys while it runs, and starts aga
   const other = await pidAfter([key("a", "b")], { drainSeconds: 1 });
   expect(other).not.toBe(first);
   await useRuntime("two");
-  expect(await pidAfter([key("a")], { drainSeconds: 1 })).not.toBe(other);
+  const third = await pidAfter([key("a")], { drainSeconds: 1 });
+  expect(third).not.toBe(other);
+  // Another address is one more replacement, not a restart that would wait until the last answer is through.
+  const server = createServer((_request, response) => response.flushHeaders()).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const upstream = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const fourth = await pidAfter([key("a")], { upstream, drainSeconds: 60 });
+  const stream = await fetch(`http://127.0.0.1:${host.port}/v1/models`);
+  const port = await freePort();
+  expect(await pidAfter([key("a")], { upstream, drainSeconds: 60 }, port)).not.toBe(fourth);
+  await expect(fetch(`http://127.0.0.1:${host.port}/healthz`)).rejects.toThrow("fetch failed");
+  await stream.body?.cancel();
+  server.closeAllConnections();
+  server.close();
   await host.must("remove", "proxy-files", document());
   await rm(join(root, "runtime"), { recursive: true });
 });

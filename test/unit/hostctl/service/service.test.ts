@@ -52,6 +52,7 @@ describe("the systemd unit", () => {
     notify: true,
     mounts: ["/models", "/mnt/more models"],
     stopSeconds: 15,
+    reloads: false,
   };
   test("of the system runs as the user, waits for the models' mounts, and takes its daemon along when it ends", () => {
     expect(renderSystemdUnit({ ...unit, user: "gpu" })).toMatchInlineSnapshot(`
@@ -86,6 +87,10 @@ describe("the systemd unit", () => {
     const text = renderSystemdUnit(unit);
     expect(text).not.toMatch(/^User=|RequiresMountsFor/m);
     expect(text).toContain("WantedBy=default.target");
+  });
+  test("lets a person put new settings to work without a gap, where the program can", () => {
+    expect(renderSystemdUnit({ ...unit, reloads: true })).toContain("\nExecReload=/bin/kill -HUP $MAINPID\n");
+    expect(renderSystemdUnit(unit)).not.toContain("ExecReload");
   });
   test("escapes what systemd would expand", () => {
     expect(renderSystemdUnit({ ...unit, command: ['/bin/a$b%c"d'] })).toContain('ExecStart="/bin/a$$b%%c\\"d"');
