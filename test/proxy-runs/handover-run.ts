@@ -6,7 +6,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { createInterface, type Interface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { bundle } from "../../infra/host/bundle.ts";
 import { mustHold, type Row } from "../e2e/rows.ts";
@@ -35,6 +35,8 @@ interface Seen {
 }
 
 const tokenMs = 20;
+/** So often a newcomer that serves already has to leave again before the next replacement. */
+const turnDownEach = 5;
 const longestStreamTokens = 150;
 
 export async function runHandover(options: HandoverOptions): Promise<Row[]> {
@@ -45,10 +47,15 @@ export async function runHandover(options: HandoverOptions): Promise<Row[]> {
   const serving = await Serving.start(way, folder, upstream.port);
   const seen: Seen = { requests: 0, refused: 0, reset: 0, wrong: 0, streams: 0, cut: 0, examples: [] };
   const load = new Load(serving.port, requestsPerSecond, streams, random, seen);
+  let turnedDown = 0;
   try {
     await load.warm();
     for (let i = 1; i <= replacements; i++) {
       await delay(100 + random.below(300));
+      if (way === "port" && i % turnDownEach === 0) {
+        await serving.turnDown();
+        turnedDown++;
+      }
       await serving.replace();
       if (i % 5 === 0 || i === replacements)
         say(`${way}: ${i} of ${replacements} replaced, ${seen.requests} requests so far`);
@@ -69,7 +76,15 @@ export async function runHandover(options: HandoverOptions): Promise<Row[]> {
   });
   return [
     { name: `${way}: replacements`, value: replacements, unit: "", bar: "", ok: true },
+    { name: `${way}: newcomers turned down`, value: turnedDown, unit: "", bar: "", ok: true },
     { name: `${way}: requests, a new connection each`, value: seen.requests, unit: "", bar: "", ok: seen.requests > 0 },
+    {
+      name: `${way}: requests a second`,
+      value: Math.round(load.rate),
+      unit: "1/s",
+      bar: `at least ${requestsPerSecond * 0.95}`,
+      ok: load.rate >= requestsPerSecond * 0.95,
+    },
     none("refused", seen.refused),
     none("reset", seen.reset),
     none("answered otherwise than 200", seen.wrong),
@@ -87,14 +102,27 @@ class Load {
   readonly #seen: Seen;
   readonly #pace: NodeJS.Timeout;
   readonly #running = new Set<Promise<void>>();
-  #ending = false;
+  readonly #began = performance.now();
+  #ended: number | undefined;
 
   constructor(port: number, requestsPerSecond: number, streams: number, random: Random, seen: Seen) {
     this.#port = port;
     this.#streams = streams;
     this.#random = random;
     this.#seen = seen;
-    this.#pace = setInterval(() => this.#track(this.#request()), 1_000 / requestsPerSecond);
+    // What a busy machine delayed is made up for.
+    this.#pace = setInterval(() => {
+      const due = (this.#seconds * requestsPerSecond) | 0;
+      while (seen.requests < due) this.#track(this.#request());
+    }, 1_000 / requestsPerSecond);
+  }
+
+  get #seconds(): number {
+    return ((this.#ended ?? performance.now()) - this.#began) / 1_000;
+  }
+
+  get rate(): number {
+    return this.#seen.requests / this.#seconds;
   }
 
   /** Resolves once every stream has begun. */
@@ -104,7 +132,7 @@ class Load {
   }
 
   async end(): Promise<void> {
-    this.#ending = true;
+    this.#ended = performance.now();
     clearInterval(this.#pace);
     await Promise.all(this.#running);
   }
@@ -126,7 +154,7 @@ class Load {
   }
 
   async #streamAfterStream(): Promise<void> {
-    while (!this.#ending) {
+    while (this.#ended === undefined) {
       const tokens = 20 + this.#random.below(longestStreamTokens);
       try {
         const { text } = await this.#post({ model: "m", input: `tokens=${tokens}`, stream: true }, () => {
@@ -204,6 +232,14 @@ class Serving {
     this.#current = successor;
   }
 
+  /** A newcomer takes over and leaves again, as one that a gate finds wanting; resolves once its predecessor serves as before. */
+  async turnDown(): Promise<void> {
+    const newcomer = this.#spawn([]);
+    await says(newcomer, '"listening"');
+    newcomer.kill("SIGTERM");
+    await once(newcomer, "close");
+  }
+
   async end(): Promise<void> {
     this.#current.kill("SIGTERM");
     await Promise.all([...this.#children].map((child) => once(child, "close")));
@@ -216,22 +252,31 @@ class Serving {
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.#children.add(child);
+    logs.set(
+      child,
+      createInterface({ input: child.stdout as NodeJS.ReadableStream }).on("line", () => {}),
+    );
     child.once("close", () => this.#children.delete(child));
     return child;
   }
 }
 
-/** Rejects when the process ends before. Its log goes on being read, or it would stop at a full pipe. */
+/** Read to the end, or the process would stop at a full pipe. */
+const logs = new WeakMap<ChildProcess, Interface>();
+
+/** Rejects when the process ends before. */
 function says(child: ChildProcess, words: string): Promise<void> {
-  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+  const lines = logs.get(child) as Interface;
   return new Promise((resolve, reject) => {
     const gone = () => reject(new Error(`the proxy ended before it said ${words}`));
     child.once("exit", gone);
-    lines.on("line", (line) => {
+    const look = (line: string) => {
       if (!line.includes(`"msg":${words}`)) return;
       child.off("exit", gone);
+      lines.off("line", look);
       resolve();
-    });
+    };
+    lines.on("line", look);
   });
 }
 
