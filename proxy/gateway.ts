@@ -93,6 +93,7 @@ class ServedRequest {
   #caller: Caller | undefined;
   #wish: Wish | undefined;
   #body: JsonBody | undefined;
+  #requestBytes = 0;
   #strategy: Strategy | undefined;
   #stream = false;
   #queueMs: number | undefined;
@@ -246,6 +247,7 @@ class ServedRequest {
       if (!mayPass) throw error;
       fault = error;
     }
+    this.#requestBytes = json.chunks.length;
     this.#body = json;
     return { json, whole: fault === undefined };
   }
@@ -299,10 +301,15 @@ class ServedRequest {
 
   #modelWork(route: Route): AnswerWork {
     const form = formOf(route);
-    if (form === undefined) return {};
     const { observer } = this.#parts;
     const model = this.#wish?.model;
+    // A long stream must not keep its prompt; what LM Studio refuses may be looked into.
+    const onAnswer = (status: number) => {
+      if (status < 400) this.#body = undefined;
+    };
+    if (form === undefined) return { onAnswer };
     const work: AnswerWork = {
+      onAnswer,
       meter: (stream) => new AnswerMeter(form, stream),
       onGap: (ms) => observer.gap(model, ms),
       onStream: (open) => observer.stream(open),
@@ -360,7 +367,7 @@ class ServedRequest {
       ...(this.#queueMs === undefined ? {} : { queueMs: this.#queueMs }),
       ...(firstTokenAt === undefined ? {} : { firstTokenMs: firstTokenAt - this.#started }),
       ...(tokens === undefined ? {} : { tokens }),
-      requestBytes: this.#body?.chunks.length ?? 0,
+      requestBytes: this.#requestBytes,
       responseBytes: this.#down?.bytes ?? 0,
       rewritten: this.#rewritten,
       leaks,

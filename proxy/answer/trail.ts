@@ -4,6 +4,7 @@ import { hasBlankLine, lastEventEnd } from "./events.ts";
 /** A few events: enough to see whether a line has begun. */
 const enough = 2048;
 const tooMuch = 4 * enough;
+const small = 1024;
 /** Of an event without an end; its beginning is given up then. */
 const most = 33_554_432;
 
@@ -16,7 +17,8 @@ export class Trail {
   }
 
   add(chunk: Buffer): void {
-    this.#chunks.push(chunk);
+    // A small chunk is a view of a read buffer, which would stay with it.
+    this.#chunks.push(chunk.length < small ? Buffer.from(chunk) : chunk);
     this.#length += chunk.length;
     // The event that is not complete begins in this chunk, or else everything since its beginning is kept. Trimmed seldom, not at every token.
     if (this.#length > tooMuch && this.#chunks.length > 1 && hasBlankLine(chunk)) this.#trim(enough);

@@ -32,8 +32,8 @@ export class Downstream {
   /** An event stream was begun, by LM Studio's answer or by a heartbeat before it. */
   #eventStream = false;
   #headByHeartbeat = false;
-  /** The last bytes written to an event stream, at least four of them where there are as many. */
-  #tail: Buffer = Buffer.alloc(0);
+  /** The last four bytes written to an event stream, in one number: a view would keep the whole chunk alive while the stream is idle. */
+  #tail = 0;
   #responseId: string | undefined;
   #relayed = false;
   bytes = 0;
@@ -77,7 +77,7 @@ export class Downstream {
   write(chunk: Buffer): boolean {
     if (chunk.length === 0) return true;
     if (this.#eventStream) {
-      this.#tail = chunk.length >= 4 ? chunk : Buffer.concat([this.#tail.subarray(-4), chunk]);
+      this.#tail = tailOf(this.#tail, chunk);
       this.#timer?.refresh();
       if (!this.#relayed && this.#parts.heartbeatForm === "responses") this.#responseId = responseIdIn(chunk);
     }
@@ -131,7 +131,15 @@ export class Downstream {
   }
 
   #betweenEvents(): boolean {
-    const tail = this.#tail.subarray(-4).toString("latin1");
-    return tail === "" || /(?:\n\n|\r\n\r\n|\r\r)$/.test(tail);
+    const tail = this.#tail;
+    const two = tail & 0xffff;
+    return !this.#relayed || two === 0x0a0a || two === 0x0d0d || tail === 0x0d0a0d0a;
   }
+}
+
+function tailOf(before: number, chunk: Buffer): number {
+  if (chunk.length >= 4) return chunk.readInt32BE(chunk.length - 4);
+  let tail = before;
+  for (const byte of chunk) tail = (tail << 8) | byte;
+  return tail;
 }

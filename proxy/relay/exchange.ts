@@ -24,6 +24,8 @@ export interface AnswerWork {
   readonly meter?: ((stream: boolean) => AnswerMeter) | undefined;
   /** Milliseconds between two tokens of a stream. */
   readonly onGap?: ((ms: number) => void) | undefined;
+  /** LM Studio has answered with this status. */
+  readonly onAnswer?: ((status: number) => void) | undefined;
   /** An event stream begins, and ends. */
   readonly onStream?: ((open: boolean) => void) | undefined;
 }
@@ -90,6 +92,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   #retries = 0;
   #gone = false;
   #answered = false;
+  /** Pieces of the answer that this turn of the loop has brought. */
+  #arrived: Buffer[] | undefined;
   #stream = false;
   #filter: AnswerFilter | undefined;
   #meter: AnswerMeter | undefined;
@@ -149,7 +153,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     this.#answered = true;
     this.#up = undefined;
+    this.#work.onAnswer?.(status);
     const headers = responseHeaders(flatten(controller.rawHeaders));
+    // Views of what was read: they would keep it alive for as long as the stream.
+    controller.rawHeaders = null;
     const type = fieldOf(headers, "content-type");
     const encoded = fieldOf(headers, "content-encoding");
     const readable = encoded === "" || encoded === "identity";
@@ -180,11 +187,26 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#release(held);
       return;
     }
-    if (this.#meter !== undefined) this.#observe(this.#meter, chunk);
-    this.#write(this.#filter === undefined ? chunk : this.#filter.push(chunk));
+    if (this.#arrived === undefined) {
+      this.#arrived = [chunk];
+      queueMicrotask(this.#passOn);
+    } else {
+      this.#arrived.push(chunk);
+    }
   }
 
+  /** What one read from LM Studio brought goes on together, still in that very turn of the loop: in a flood that is a hundred tokens. */
+  readonly #passOn = () => {
+    const arrived = this.#arrived;
+    if (arrived === undefined) return;
+    this.#arrived = undefined;
+    const chunk = arrived.length === 1 ? (arrived[0] as Buffer) : Buffer.concat(arrived);
+    if (this.#meter !== undefined) this.#observe(this.#meter, chunk);
+    this.#write(this.#filter === undefined ? chunk : this.#filter.push(chunk));
+  };
+
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Record<string, string | string[]>): void {
+    this.#passOn();
     const held = this.#held;
     if (held !== undefined) {
       const body = Buffer.concat(held.chunks, held.size);
@@ -215,6 +237,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.dispatch();
       return;
     }
+    this.#passOn();
     if (this.#filter !== undefined) this.#write(this.#filter.end());
     this.#fail(upstreamFault(error, this.#origin));
   }
@@ -277,6 +300,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #finish(kind: Outcome["kind"], fault?: Fault): void {
+    this.#arrived = undefined;
     this.#down.response.off("close", this.#onClose);
     this.#down.response.off("drain", this.#onDrain);
     this.#down.close();

@@ -13,6 +13,7 @@ export interface Span {
 
 /** An element of a list; `type` and `role` are its own members of that name where they are strings. */
 export interface Element extends Span {
+  readonly first: number;
   readonly type?: string | undefined;
   readonly role?: string | undefined;
 }
@@ -281,7 +282,9 @@ export class Scanner {
     const frame = this.#frames.at(-1) as Frame;
     const { valueStart: start, first } = frame;
     if (frame.array) {
-      frame.elements.push(inner === undefined ? { start, end } : { start, end, type: inner.type, role: inner.role });
+      frame.elements.push(
+        inner === undefined ? { start, end, first } : { start, end, first, type: inner.type, role: inner.role },
+      );
     } else if (!frame.isElement) {
       const members = inner !== undefined && !inner.array ? inner.members : undefined;
       const elements = inner?.array ? inner.elements : undefined;
