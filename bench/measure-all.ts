@@ -65,13 +65,13 @@ export async function measureAll(options: Options, folder: string, say: Say): Pr
   };
   const wanted = comparedNames.filter((name) => options.rows.includes(name));
   await compare(
-    wanted.filter((name) => name !== "ordinary"),
-    "light",
+    wanted.filter((name) => name !== "limits"),
+    "ordinary",
     peers,
   );
   await compare(
-    wanted.filter((name) => name === "ordinary"),
-    "ordinary",
+    wanted.filter((name) => name === "limits"),
+    "light",
     peers.filter(({ name }) => fastPeers.includes(name)),
   );
 

@@ -8,7 +8,7 @@ export const rowNames = [
   "streams",
   "firehose",
   "turn",
-  "ordinary",
+  "limits",
   "idle",
   "cancel",
   "start",
@@ -16,7 +16,7 @@ export const rowNames = [
 export type RowName = (typeof rowNames)[number];
 
 /** Rows that only show figures; a quick run leaves them out unless they are asked for. */
-const withoutBars: readonly RowName[] = ["turn", "ordinary"];
+const withoutBars: readonly RowName[] = ["turn", "limits"];
 
 export interface Options {
   readonly quick: boolean;
@@ -34,8 +34,9 @@ export const help = `Measures the proxy beside its peers on this machine, with L
   --rounds N      rounds that count, after one that warms up (5 at least for a claim)
   --json FILE     writes rows, figures, machine and layout there
 
-The bars are measured with a load side that costs as little as it can. The row "ordinary" repeats some of them with Node's own HTTP client and
-server on both sides, and "turn" is a real Codex turn, whose tools have to be translated; no bar hangs on those two.
+The bars are measured with Node's own HTTP client and server on both sides, as the figures were that they come from. The row "limits" repeats some of
+them with a load side that costs as little as it can, which shows how far each peer can go; "turn" is a real Codex turn, whose tools have to be
+translated. No bar hangs on those two.
 
 A full run of all rows also writes bench/results/. Peers are installed when they are missing: nginx-light and haproxy by apt (as root), LiteLLM
 by pip into .lmstack/bench. The exit status is 1 when a bar falls short, 2 when the command line is wrong.`;

@@ -67,8 +67,9 @@ const ownHeadersAndKeys: ReadonlySet<string> = new Set([...ownHeaders, ...keyHea
 const noHeaders: ReadonlySet<string> = new Set();
 /** Longest value of a header that lists names. */
 const headerLength = 1_000;
-/** Up to here copying is cheaper than another write. */
-const joinedBytes = 131_072;
+/** Up to here one copy is cheaper than two writes. */
+const joinedBytes = 16_384;
+const largeBytes = 8_192;
 
 export function createGateway(parts: GatewayParts): Handler {
   const memory = new StrategyMemory();
@@ -186,7 +187,7 @@ class ServedRequest {
       const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
       const headers = requestHeaders(this.#request.rawHeaders, this.#leftOut());
       headers.push("content-length", String(length));
-      const up = { method: upstream, path: this.#target, headers, body: oneBuffer(chunks, length) };
+      const up = { method: upstream, path: this.#target, headers, body: written(chunks, length) };
       const extra: string[] = [];
       if (rewritten.length > 0) extra.push("x-lmstack-rewritten", headerList(rewritten));
       if (droppedTools.length > 0) extra.push("x-lmstack-dropped-tools", headerList(droppedTools));
@@ -385,10 +386,23 @@ function formOf({ form }: Route): AnswerForm | undefined {
   return form === "embeddings" ? undefined : form;
 }
 
-/** One chunk goes as it is; many small ones in one piece cost undici less than one by one. */
-function oneBuffer(chunks: readonly Buffer[], length: number): Buffer | readonly Buffer[] {
+/** Each write costs, and so does each copy: small pieces are joined, large ones go as they came. */
+function written(chunks: readonly Buffer[], length: number): Buffer | readonly Buffer[] {
   if (chunks.length === 1) return chunks[0] as Buffer;
-  return length <= joinedBytes ? Buffer.concat(chunks, length) : chunks;
+  if (length <= joinedBytes) return Buffer.concat(chunks, length);
+  const pieces: Buffer[] = [];
+  let small: Buffer[] = [];
+  for (const chunk of chunks) {
+    if (chunk.length < largeBytes) {
+      small.push(chunk);
+      continue;
+    }
+    if (small.length > 0) pieces.push(Buffer.concat(small));
+    small = [];
+    pieces.push(chunk);
+  }
+  if (small.length > 0) pieces.push(Buffer.concat(small));
+  return pieces;
 }
 
 function switchOf(request: IncomingMessage): string | undefined {

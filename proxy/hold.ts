@@ -9,7 +9,7 @@ export async function hold(file: string): Promise<void> {
   // By the paths it was started with, not by the resolved ones: these may be links to whatever version is current.
   const program = process.argv[1] ?? fileURLToPath(import.meta.url);
   const node = path.isAbsolute(process.argv0) ? process.argv0 : process.execPath;
-  const parent = await holdSocket(file, [node, program, "--config", file], log);
+  const parent = await holdSocket(file, [node, ...process.execArgv, program, "--config", file], log);
   process.on("SIGHUP", () => void parent.replace());
   let signals = 0;
   const onSignal = (signal: NodeJS.Signals) => {

@@ -1,4 +1,7 @@
-/** Two kinds of load. The bars are measured with the light one: an ordinary client costs more than nginx does, and would hide the difference. */
+/**
+ * Two kinds of load. The bars come from figures that were measured with the ordinary one, and so are they; it costs more than nginx does, and hides a
+ * part of the difference. The light one shows what each peer can do.
+ */
 import { LightClient } from "./light-client.ts";
 import { OrdinaryClient } from "./ordinary-client.ts";
 import type { LoadRequest } from "./request.ts";

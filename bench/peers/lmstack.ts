@@ -4,6 +4,7 @@ import { openSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { bundle } from "../../infra/host/bundle.ts";
+import { proxyNodeOptions } from "../../infra/spec/host-layout.ts";
 import type { ProxyConfigInput } from "../../infra/spec/proxy-config.ts";
 import { startChild, whenReady } from "../children.ts";
 import { benchKey } from "../load/request.ts";
@@ -35,7 +36,7 @@ export async function startProxy({ backendPort, core, folder }: PeerContext) {
   await writeFile(join(own, "keys.json"), JSON.stringify({ keys }), { mode: 0o600 });
   await writeFile(join(own, "proxy.json"), JSON.stringify(configuration(port, backendPort)));
   const log = openSync(join(own, "access.log"), "w");
-  const command = [process.execPath, program, "--config", join(own, "proxy.json")];
+  const command = [process.execPath, ...proxyNodeOptions, program, "--config", join(own, "proxy.json")];
   // As on a host: nothing of this run's own environment changes how Node works.
   const env = { ...process.env, NODE_OPTIONS: "", NODE_COMPILE_CACHE: undefined, TMPDIR: own };
   const child = startChild(command, { core, env, stdio: ["ignore", log, "pipe"] });

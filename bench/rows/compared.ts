@@ -73,12 +73,12 @@ function turn(stage: Stage, sizes: Sizes): ComparedRow {
   return withoutBars({ ...requests("codex", stage, sizes), contest: contestOf(row, stage) });
 }
 
-/** Without bars: the same work between ordinary programs, which take so much time themselves that peers come to look alike. */
-function ordinary(stage: Stage, sizes: Sizes): readonly ComparedRow[] {
+/** Without bars: the same work with a load side that costs next to nothing, so that each peer comes to its own limit. */
+function limits(stage: Stage, sizes: Sizes): readonly ComparedRow[] {
   const rows = [requests("small", stage, sizes), requests("codex", stage, sizes), firehose(stage, sizes)];
   return rows.map((row) => {
     const { name, title } = row.contest;
-    const words = { name: `${name}-ordinary`, title: `${title}, ordinary client and server` };
+    const words = { name: `${name}-limit`, title: `${title}, lightest load side` };
     return withoutBars({ ...row, contest: { ...row.contest, ...words } });
   });
 }
@@ -111,7 +111,7 @@ function firehose(stage: Stage, sizes: Sizes): ComparedRow {
   return { contest, metrics: streamMetrics, drawn: "tokens/s", bars: firehoseBars };
 }
 
-export const comparedNames = ["small", "codex", "megabyte", "streams", "firehose", "turn", "ordinary"] as const;
+export const comparedNames = ["small", "codex", "megabyte", "streams", "firehose", "turn", "limits"] as const;
 export type ComparedName = (typeof comparedNames)[number] & RowName;
 
 export function comparedRows(name: ComparedName, stage: Stage, sizes: Sizes): readonly ComparedRow[] {
@@ -122,8 +122,8 @@ export function comparedRows(name: ComparedName, stage: Stage, sizes: Sizes): re
       return [firehose(stage, sizes)];
     case "turn":
       return [turn(stage, sizes)];
-    case "ordinary":
-      return ordinary(stage, sizes);
+    case "limits":
+      return limits(stage, sizes);
     default:
       return [requests(name, stage, sizes)];
   }

@@ -7,11 +7,13 @@ import type { StandIn } from "../stand-in.ts";
 import { residentKb } from "../usage.ts";
 
 export interface IdleResult {
-  /** Of the process that has served a request and rests. */
+  /** Of the process that has served a hundred streams and rests. */
   readonly idleMb: number;
   readonly perStreamKb: number;
   readonly errors: number;
 }
+
+const servedBefore = 100;
 
 export interface IdleFacts {
   readonly streams: number;
@@ -19,14 +21,17 @@ export interface IdleFacts {
   readonly restSeconds: number;
 }
 
-/** Of a peer that has not worked yet: what earlier load left in its heap would hide what streams need. */
+/**
+ * Of a peer that has served a hundred streams, so that its code is compiled and its pages are there: what a process pays once is no stream's. More
+ * load before would leave garbage in the heap, which would hide what streams need.
+ */
 export async function measureIdle(peer: RunningPeer, standIn: StandIn, facts: IdleFacts): Promise<IdleResult> {
   const pid = peer.process?.pid;
   if (pid === undefined) throw new Error("a process is needed to measure its memory");
   const request = postRequest("/v1/chat/completions", chatBody("bench-idle", true));
   await standIn.answer({ tokens: 2 });
   const first = new LightClient(peer.port);
-  await first.send(request);
+  for (let served = 0; served < servedBefore; served++) await first.send(request);
   first.destroy();
   await setTimeout(facts.restSeconds * 1_000);
   const before = residentKb(pid);

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Become } from "../../infra/spec/host-documents.ts";
-import { services, systemdUnitFolder } from "../../infra/spec/host-layout.ts";
+import { proxyNodeOptions, services, systemdUnitFolder } from "../../infra/spec/host-layout.ts";
 import { readText } from "../atomic-file.ts";
 import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
@@ -120,12 +120,13 @@ export function supervisorService(host: Host, become: Become, mounts: readonly s
 }
 
 export function proxyService(host: Host, become: Become, drainSeconds: number): Service {
+  const [node, program] = programOf(host, "proxy");
   return serviceOn(host, become, {
     name: services.proxy,
     description: "lmstack no-think proxy",
     // In every flavour a parent holds the socket, which outlives each serving process: a replacement refuses nobody, and needs no service
     // manager, no second unit and no right of root. The service itself is restarted only after a crash.
-    command: [...programOf(host, "proxy"), "hold", "--config", join(host.paths.proxy, "proxy.json")],
+    command: [node, ...proxyNodeOptions, program, "hold", "--config", join(host.paths.proxy, "proxy.json")],
     notify: false,
     mounts: [],
     stopSeconds: Math.ceil(drainSeconds) + 10,
@@ -134,7 +135,7 @@ export function proxyService(host: Host, become: Become, drainSeconds: number): 
 }
 
 /** From the uploaded runtime; else what runs now, when hostctl is used without one. */
-function programOf(host: Host, which: "hostctl" | "proxy"): string[] {
+function programOf(host: Host, which: "hostctl" | "proxy"): [node: string, program: string] {
   if (existsSync(host.program[which])) return [host.program.node, host.program[which]];
   return [process.execPath, which === "hostctl" ? (process.argv[1] ?? "") : host.program.proxy];
 }

@@ -17,5 +17,18 @@ export function openLog(): Logger {
     periodicFlush: gatheredMilliseconds,
   });
   process.on("exit", () => destination.flushSync());
-  return pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  return pino({ base: null, timestamp }, destination);
+}
+
+let stampedAt = 0;
+let stamp = "";
+
+/** ISO time as a log line has it; many lines of a busy millisecond share one. */
+function timestamp(): string {
+  const now = Date.now();
+  if (now !== stampedAt) {
+    stampedAt = now;
+    stamp = `,"time":"${new Date(now).toISOString()}"`;
+  }
+  return stamp;
 }

@@ -6,8 +6,8 @@ import ts from "typescript";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { Metrics } from "../../proxy/seeing/metrics.ts";
-import type { DashboardJson } from "./dashboard-types.ts";
 import { failureOf, knowsQwen, recordOf } from "../unit/proxy/seeing/records.ts";
+import type { DashboardJson } from "./dashboard-types.ts";
 
 const folder = join(import.meta.dirname, "../../images/observability");
 const alertsFile = join(folder, "alerts.yaml");
