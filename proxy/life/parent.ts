@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import net from "node:net";
+import { getSystemErrorName } from "node:util";
 import type { Logger } from "pino";
 import type { ProxyConfig } from "../../infra/spec/proxy-config.ts";
 import { ConfigFault, readConfig } from "../config.ts";
@@ -23,8 +24,8 @@ interface Socket {
 interface Bound {
   readonly fd: number;
   close(): void;
-  /** Fills in where it is bound. */
-  getsockname(place: { port?: number }): number;
+  /** The answer is 0 or the system's error, negative. */
+  getsockname(place: object): number;
 }
 type MakeBound = (address: string, port: number, family: 4 | 6, fd: number, flags: number) => Bound | number;
 
@@ -130,15 +131,12 @@ function bind(listen: Listen, file: string): Socket {
   const make = (net as unknown as { readonly _createServerHandle: MakeBound })._createServerHandle;
   const address = listen.host === "localhost" ? "127.0.0.1" : listen.host;
   const bound = make(address, listen.port, net.isIPv6(address) ? 6 : 4, -1, flags);
-  // libuv tells of a taken port only when somebody listens, and a socket that is bound nowhere would then listen anywhere.
-  const place: { port?: number } = {};
-  if (typeof bound !== "number" && bound.getsockname(place) === 0 && place.port !== 0) {
-    return { listen, fd: bound.fd, close: () => bound.close() };
-  }
-  const why = typeof bound === "number" ? `system error ${-bound}` : "EADDRINUSE";
+  // libuv keeps a taken port to itself until it is asked. A child would listen on such a socket all the same, on any port.
+  const code = typeof bound === "number" ? bound : bound.getsockname({});
+  if (typeof bound !== "number" && code === 0) return { listen, fd: bound.fd, close: () => bound.close() };
   if (typeof bound !== "number") bound.close();
   throw new ConfigFault(
-    `${file}: listen: cannot bind ${listen.host}:${listen.port} (${why}); stop what is there, or choose another address`,
+    `${file}: listen: cannot bind ${listen.host}:${listen.port} (${getSystemErrorName(code)}); stop what is there, or choose another address`,
   );
 }
 

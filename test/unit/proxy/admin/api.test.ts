@@ -1,8 +1,9 @@
+import { once } from "node:events";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { adminCall } from "../../../../proxy/admin/api.ts";
 import { Fault } from "../../../../proxy/errors/fault.ts";
-import { json, send, startTestProxy, startUpstream } from "../harness.ts";
+import { json, open, send, startTestProxy, startUpstream } from "../harness.ts";
 
 const faultOf = (method: string, path: string): Fault => {
   try {
@@ -99,6 +100,20 @@ describe("the admin calls of a running proxy", () => {
     expect((await as("guest", "/-/usage", "GET")).status).toBe(403);
     expect((await send(proxy.port, "/-/usage")).status).toBe(401);
     expect((await send(proxy.port, "/healthz")).status).toBe(200);
+  });
+
+  it("hand the port over, and give it back with an answer that comes when it is served again", async () => {
+    await using proxy = await startTestProxy({ upstream: "http://127.0.0.1:9" });
+    const { address, port } = proxy.address;
+    const query = new URLSearchParams({ address, port: String(port), since: String(process.hrtime.bigint()) });
+    const sending = { method: "POST", socketPath: proxy.adminSocket };
+    const lease = await open(0, `/-/handover?${query}`, sending);
+    const [first] = (await once(lease, "data")) as [Buffer];
+    expect(JSON.parse(first.toString())).toEqual({ held: {}, working: {} });
+    await expect(send(port, "/healthz")).rejects.toThrow("ECONNREFUSED");
+    expect((await send(0, `/-/handover?${query}&back`, sending)).status).toBe(204);
+    expect((await send(port, "/healthz")).status).toBe(200);
+    lease.destroy();
   });
 
   it("hand nothing over to a process that has no place, another one, or was there before", async () => {

@@ -19,7 +19,8 @@ describe("the front door", () => {
     limits = { connections: 100, readerSeconds: 300 };
     lines = [];
     answers = [];
-    const server = http.createServer((request, response) => {
+    // No server lets go of an idle connection by itself here.
+    const server = http.createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
       if (request.url === "/now") response.end("now");
       else {
         response.flushHeaders();

@@ -96,6 +96,9 @@ describe("a parent that holds the socket", () => {
     stream.resume();
     parent.child.kill("SIGHUP");
     const second = await proxies.serving(first);
+    await proxies.find("the first was asked to end", (all) =>
+      all.some(({ pid, status }) => pid === first.pid && status === "draining") ? all : undefined,
+    );
     parent.child.kill("SIGTERM");
     await proxies.find("the second is gone", (all) => (all.every(({ pid }) => pid !== second.pid) ? all : undefined));
     await proxies.find("new connections are refused", async () => {

@@ -18,6 +18,7 @@ export interface Started {
 
 interface Process {
   readonly pid: number;
+  readonly status: "ok" | "draining";
   readonly listening: boolean;
   readonly socketPath: string;
 }
@@ -76,7 +77,7 @@ export class Processes implements AsyncDisposable {
     const asked = names.map(async (name) => {
       const socketPath = join(this.folder, name);
       const { text } = await send(0, "/healthz", { socketPath });
-      return { ...(JSON.parse(text) as { pid: number; listening: boolean }), socketPath };
+      return { ...(JSON.parse(text) as Omit<Process, "socketPath">), socketPath };
     });
     const answered = await Promise.allSettled(asked);
     return answered.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
