@@ -44,6 +44,9 @@ export class FrontDoor {
   #draining = false;
   #whenEmpty: (() => void) | undefined;
   #turnedAway = 0;
+  #slowReaders = 0;
+  /** Of `#turnedAway`, when the log was told last. */
+  #told = 0;
   #toldAt = Number.NEGATIVE_INFINITY;
   #watch: NodeJS.Timeout | undefined;
 
@@ -66,6 +69,11 @@ export class FrontDoor {
 
   get connections(): number {
     return this.#clients;
+  }
+
+  /** Since the start: connections beyond the limit, and clients that were cut off because they took nothing of their answer. */
+  get refused(): { readonly turnedAway: number; readonly slowReaders: number } {
+    return { turnedAway: this.#turnedAway, slowReaders: this.#slowReaders };
   }
 
   isAdmin(request: IncomingMessage): boolean {
@@ -187,9 +195,12 @@ export class FrontDoor {
     const now = performance.now();
     if (now - this.#toldAt < tellMilliseconds) return;
     const { connections } = this.#limits();
-    this.#log.warn({ connections, turnedAway: this.#turnedAway }, "limits.connections is reached: new ones are closed");
+    this.#log.warn(
+      { connections, turnedAway: this.#turnedAway - this.#told },
+      "limits.connections is reached: new ones are closed",
+    );
     this.#toldAt = now;
-    this.#turnedAway = 0;
+    this.#told = this.#turnedAway;
   }
 
   /** A client that takes nothing of an answer that is there keeps LM Studio's slot and our memory: it is cut off. */
@@ -209,6 +220,7 @@ export class FrontDoor {
             { pending: socket.writableLength, seconds: longest / 1_000 },
             "a client takes nothing of its answer: cut off",
           );
+          this.#slowReaders++;
           socket.destroy();
         }
       }

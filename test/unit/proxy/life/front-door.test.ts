@@ -49,6 +49,7 @@ describe("the front door", () => {
     await until("two are in", () => door.connections === 2);
     for (let i = 0; i < 3; i++) await expect(send(port, "/now")).rejects.toThrow(/ECONNRESET|socket hang up/);
     expect(lines).toEqual([expect.objectContaining({ connections: 2, turnedAway: 1 })]);
+    expect(door.refused.turnedAway).toBe(3);
     second.destroy();
     await until("there is room", () => door.connections === 1);
     expect((await send(port, "/now")).text).toBe("now");
@@ -77,6 +78,7 @@ describe("the front door", () => {
     await cut;
     expect(await draining).toBe(0);
     expect(lines.filter(({ msg }) => String(msg).includes("takes nothing"))).toHaveLength(1);
+    expect(door.refused.slowReaders).toBe(1);
     socket.destroy();
   });
 
