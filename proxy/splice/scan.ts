@@ -4,6 +4,7 @@
  * else only strings and brackets are followed; that stays LM Studio's to judge.
  */
 import type { Chunks } from "./chunks.ts";
+import { closingQuote, openEscaped } from "./closing-quote.ts";
 
 /** Byte offsets in the whole body; `end` is exclusive. */
 export interface Span {
@@ -58,14 +59,6 @@ const openBracket = 0x5b;
 const closeBracket = 0x5d;
 const scalar = /^(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)$/;
 const longestScalar = 512;
-/**
- * A native search for a quote pays for its call over long stretches without one, a loop where quotes are near, as in code that is written as JSON.
- * So the distance of the last one says how many bytes to walk before the next search.
- */
-const nearBytes = 64;
-const fewSteps = 32;
-const manySteps = 1_024;
-
 const State = {
   start: 0,
   keyOrClose: 1,
@@ -400,36 +393,6 @@ export class Scanner {
     const byte = this.#chunks.slice(offset, offset + 1)[0] ?? 0;
     return new ScanFault(expected, JSON.stringify(String.fromCharCode(byte)), offset);
   }
-}
-
-/** The string goes on in the next chunk; `openEscaped`: whose first byte belongs to a backslash. */
-const open = -1;
-const openEscaped = -2;
-
-/** Where the string ends that `from` lies in. A function of its own: as part of a method it ran three times as long. */
-function closingQuote(chunk: Buffer, from: number): number {
-  const length = chunk.length;
-  let steps = fewSteps;
-  let at = from;
-  while (at < length) {
-    const stop = Math.min(at + steps, length);
-    for (; at < stop; at++) {
-      const byte = chunk[at];
-      if (byte === quote) return at;
-      if (byte === backslash) at++;
-    }
-    if (at >= length) break;
-    const found = chunk.indexOf(quote, at);
-    const end = found < 0 ? length : found;
-    let before = end - 1;
-    while (before >= at && chunk[before] === backslash) before--;
-    const escaped = (end - 1 - before) % 2 === 1;
-    if (found < 0) return escaped ? openEscaped : open;
-    if (!escaped) return found;
-    steps = found - at < nearBytes ? manySteps : fewSteps;
-    at = found + 1;
-  }
-  return at > length ? openEscaped : open;
 }
 
 function isScalarByte(byte: number): boolean {
