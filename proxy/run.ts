@@ -37,6 +37,11 @@ export interface RunningProxy {
 }
 
 const connectMilliseconds = 5_000;
+/**
+ * A body that has come goes up in one go: with undici's own 64 KB each of its pieces would wait until the one before is gone. What comes back is read
+ * no faster than clients take it.
+ */
+const socketBuffers = { highWaterMark: undefined, writableHighWaterMark: 16_777_216, readableHighWaterMark: 65_536 };
 /** Of the package, told by metrics and status page. */
 const version = "0.1.0";
 
@@ -59,7 +64,7 @@ export async function startProxy(
 ): Promise<RunningProxy> {
   const { origin } = new URL(live.current.upstream);
   const upstream = new Pool(origin, {
-    connect: { timeout: connectMilliseconds },
+    connect: { timeout: connectMilliseconds, ...socketBuffers },
     headersTimeout: 0,
     bodyTimeout: 0,
   });

@@ -69,9 +69,13 @@ export class Downstream {
     // Reverse proxies in front of this one buffer event streams unless they are told not to.
     const unbuffered = eventStream ? ["x-accel-buffering", "no"] : [];
     response.writeHead(status, [...headers, ...unbuffered, ...extraHeaders]);
-    // A stream's head is news in itself: the client learns that its request was accepted.
-    if (eventStream) response.flushHeaders();
+    // A stream's head is news in itself: the client learns that its request was accepted. What came with it goes with it.
+    if (eventStream) setImmediate(this.#flushHead);
   }
+
+  readonly #flushHead = () => {
+    if (!this.#relayed && !this.#parts.response.destroyed) this.#parts.response.flushHeaders();
+  };
 
   /** False when the client does not keep up. */
   write(chunk: Buffer): boolean {
