@@ -1,5 +1,6 @@
 /** The HTTP server behind the front door: its limits, and what is answered to bytes that are no request. */
 import http from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
@@ -44,6 +45,11 @@ export function createHttpServer(limits: ProxyConfig["limits"], log: Logger) {
     } else if (answer !== undefined && !answer.writableFinished && (answer.req.complete || answer.headersSent)) {
       // The request before has its answer, or is owed one; what came behind it is lost with the connection.
       if (doomed.has(socket)) return;
+      // The client is gone in the middle of its body: what it was answered so far is on its way, and nobody waits for the rest.
+      if (error.code === "HPE_INVALID_EOF_STATE" && !answer.req.complete) {
+        (socket as Socket).destroySoon();
+        return;
+      }
       doomed.add(socket);
       answer.shouldKeepAlive = false;
       answer.once("close", () => socket.destroy());

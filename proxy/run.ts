@@ -175,7 +175,8 @@ export async function startProxy(
       const { drainSeconds } = live.current;
       log.info({ drainSeconds }, "draining: nothing new is accepted");
       page.close();
-      giveBack();
+      // A predecessor that still lives listens again before this process stops.
+      await giveBack();
       const cut = await door.drain(drainSeconds * 1_000);
       if (cut > 0) log.warn({ connections: cut }, "connections were cut because drainSeconds were over");
       admission.close();
