@@ -41,7 +41,12 @@ async function ensurePromtool(): Promise<string | undefined> {
     );
   }
   await unpacked(folder, "promtool: taking it out of Debian's package prometheus", async (scratch) => {
-    await must("apt-get", ["download", "prometheus"], scratch);
+    // A new machine has no lists of packages yet.
+    await must(
+      "sh",
+      ["-c", "apt-get download prometheus || { apt-get update && apt-get download prometheus; }"],
+      scratch,
+    );
     await must("sh", ["-c", 'dpkg-deb -x prometheus_*.deb "$1"', "sh", join(scratch, "tree")], scratch);
     return join(scratch, "tree");
   });

@@ -48,7 +48,7 @@ async function bootstrapped(flavour: Flavour, name: string, onProgress: Progress
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "lmstack", "bases");
   await mkdir(folder, { recursive: true });
   const tarball = join(folder, name);
-  await ensureDebootstrap(onProgress);
+  await ensureDebootstrap(folder, onProgress);
   // flock: two test runs on one machine would otherwise build the same thing side by side. The final name appears only when complete.
   await streaming(
     onProgress,
@@ -71,7 +71,8 @@ tar -C "$tree/root" --exclude=./var/cache/apt/archives/*.deb --exclude=./var/lib
 mv "$tree/tar" "$2"
 `;
 
-async function ensureDebootstrap(onProgress: Progress): Promise<void> {
+/** Under a lock: two workers that both find it missing would fight for apt's own. */
+async function ensureDebootstrap(folder: string, onProgress: Progress): Promise<void> {
   if ((await execa("sh", ["-c", "command -v debootstrap"], { reject: false })).exitCode === 0) return;
   const able =
     process.getuid?.() === 0 && (await execa("sh", ["-c", "command -v apt-get"], { reject: false })).exitCode === 0;
@@ -84,10 +85,13 @@ async function ensureDebootstrap(onProgress: Progress): Promise<void> {
   await streaming(
     onProgress,
     "installing debootstrap",
-    execa("sh", ["-c", "apt-get update && apt-get install -y --no-install-recommends debootstrap"], {
+    execa("flock", [join(folder, "apt.lock"), "sh", "-c", installDebootstrap], {
       all: true,
       reject: false,
       env: { DEBIAN_FRONTEND: "noninteractive" },
     }),
   );
 }
+
+const installDebootstrap =
+  "command -v debootstrap || { apt-get update && apt-get install -y --no-install-recommends debootstrap; }";
