@@ -60,7 +60,8 @@ export function readHeader(file: string): Record<string, GgufValue> | null {
 }
 
 function readValues(buffer: Buffer): Record<string, GgufValue> {
-  const values: Record<string, GgufValue> = {};
+  // Without a prototype: a key may be called anything.
+  const values: Record<string, GgufValue> = Object.create(null);
   const count = Number(buffer.readBigUInt64LE(16));
   let offset = 24;
   const string = (): string => {
