@@ -16,6 +16,7 @@ import { LeakFilter, withoutLeaks } from "./answer/leak.ts";
 import { AnswerMeter } from "./answer/meter.ts";
 import { answerFault } from "./errors/answer.ts";
 import { Fault } from "./errors/fault.ts";
+import { encodingFault, internalFault, websocketFault } from "./errors/request-faults.ts";
 import type { OwnPaths } from "./own-paths.ts";
 import { planRequest } from "./plan.ts";
 import { ClientGone, hasBody, readBody } from "./relay/body.ts";
@@ -23,10 +24,10 @@ import { Downstream } from "./relay/downstream.ts";
 import { type AnswerWork, type Outcome, relay, type UpstreamRequest } from "./relay/exchange.ts";
 import { headFault } from "./relay/head.ts";
 import { requestHeaders } from "./relay/headers.ts";
+import { written } from "./relay/pieces.ts";
 import { dialectOf, type Route, routeOf } from "./routes.ts";
 import type { RequestRecord } from "./seeing/record.ts";
 import { JsonBody } from "./splice/body.ts";
-import { ScanFault } from "./splice/scan.ts";
 import { StrategyMemory } from "./thinking/memory.ts";
 import type { Strategy } from "./thinking/policy.ts";
 import { thinkingHeader, type Wish, wishOf } from "./thinking/wish.ts";
@@ -67,9 +68,6 @@ const ownHeadersAndKeys: ReadonlySet<string> = new Set([...ownHeaders, ...keyHea
 const noHeaders: ReadonlySet<string> = new Set();
 /** Longest value of a header that lists names. */
 const headerLength = 1_000;
-/** Up to here one copy is cheaper than two writes. */
-const joinedBytes = 16_384;
-const largeBytes = 8_192;
 
 export function createGateway(parts: GatewayParts): Handler {
   const memory = new StrategyMemory();
@@ -386,25 +384,6 @@ function formOf({ form }: Route): AnswerForm | undefined {
   return form === "embeddings" ? undefined : form;
 }
 
-/** Each write costs, and so does each copy: small pieces are joined, large ones go as they came. */
-function written(chunks: readonly Buffer[], length: number): Buffer | readonly Buffer[] {
-  if (chunks.length === 1) return chunks[0] as Buffer;
-  if (length <= joinedBytes) return Buffer.concat(chunks, length);
-  const pieces: Buffer[] = [];
-  let small: Buffer[] = [];
-  for (const chunk of chunks) {
-    if (chunk.length < largeBytes) {
-      small.push(chunk);
-      continue;
-    }
-    if (small.length > 0) pieces.push(Buffer.concat(small));
-    small = [];
-    pieces.push(chunk);
-  }
-  if (small.length > 0) pieces.push(Buffer.concat(small));
-  return pieces;
-}
-
 function switchOf(request: IncomingMessage): string | undefined {
   const value = request.headers[thinkingHeader];
   return Array.isArray(value) ? value[0] : value;
@@ -416,38 +395,6 @@ function targetOf(request: IncomingMessage): string {
   if (raw.startsWith("/")) return raw;
   const url = URL.parse(raw);
   return url === null ? raw : url.pathname + url.search;
-}
-
-function internalFault(error: unknown, requestId: string): Fault {
-  if (error instanceof ScanFault || error instanceof SyntaxError) {
-    return new Fault(
-      400,
-      "invalid_json",
-      `The request body is not valid JSON: ${error.message}. Send one JSON object.`,
-    );
-  }
-  return new Fault(
-    500,
-    "internal_error",
-    `The proxy failed on this request; its log has the reason under ${requestId}.`,
-    { cause: error },
-  );
-}
-
-function websocketFault(path: string): Fault {
-  return new Fault(
-    426,
-    "websocket_not_supported",
-    `${path} is served over plain HTTP only; WebSocket is closed. Send the request as HTTP/1.1.`,
-  );
-}
-
-function encodingFault(encoding: string): Fault {
-  return new Fault(
-    415,
-    "unsupported_encoding",
-    `The body is encoded as "${encoding}", which the proxy does not read. Send it without content-encoding.`,
-  );
 }
 
 /** Names come from a request: only what a header can carry is printed. */

@@ -1,0 +1,36 @@
+/** What can be wrong with a request that no single part of it judges. */
+import { ScanFault } from "../splice/scan.ts";
+import { Fault } from "./fault.ts";
+
+/** For whatever was thrown on the way: a body that could not be read is the client's fault, everything else is ours. */
+export function internalFault(error: unknown, requestId: string): Fault {
+  if (error instanceof ScanFault || error instanceof SyntaxError) {
+    return new Fault(
+      400,
+      "invalid_json",
+      `The request body is not valid JSON: ${error.message}. Send one JSON object.`,
+    );
+  }
+  return new Fault(
+    500,
+    "internal_error",
+    `The proxy failed on this request; its log has the reason under ${requestId}.`,
+    { cause: error },
+  );
+}
+
+export function websocketFault(path: string): Fault {
+  return new Fault(
+    426,
+    "websocket_not_supported",
+    `${path} is served over plain HTTP only; WebSocket is closed. Send the request as HTTP/1.1.`,
+  );
+}
+
+export function encodingFault(encoding: string): Fault {
+  return new Fault(
+    415,
+    "unsupported_encoding",
+    `The body is encoded as "${encoding}", which the proxy does not read. Send it without content-encoding.`,
+  );
+}
