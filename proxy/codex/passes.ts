@@ -3,8 +3,8 @@
  * alone. They cut and set by the body's outline: of a long conversation only what goes or is joined is ever parsed.
  */
 import type { Edit } from "../splice/edit.ts";
+import type { Element } from "../splice/outline.ts";
 import type { Rewriting } from "../splice/rewriting.ts";
-import type { Element } from "../splice/scan.ts";
 
 export interface Notes {
   /** Tools that were left out, as the client named them. */

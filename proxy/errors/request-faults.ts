@@ -1,5 +1,5 @@
 /** What can be wrong with a request that no single part of it judges. */
-import { ScanFault } from "../splice/scan.ts";
+import { ScanFault } from "../splice/outline.ts";
 import { Fault } from "./fault.ts";
 
 /** For whatever was thrown on the way: a body that could not be read is the client's fault, everything else is ours. */

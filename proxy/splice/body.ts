@@ -1,6 +1,7 @@
 /** A request body that is scanned while it arrives and whose parts can then be read one by one: nothing is parsed before somebody asks. */
 import { Chunks } from "./chunks.ts";
-import { type Member, Scanner, type Span, type Value } from "./scan.ts";
+import type { Member, Span, Value } from "./outline.ts";
+import { Scanner } from "./scan.ts";
 
 export class JsonBody {
   readonly chunks = new Chunks();

@@ -1,5 +1,5 @@
 /** Edits of a JSON text by byte spans: what no edit names keeps its bytes. */
-import type { Member, Span } from "./scan.ts";
+import type { Member, Span } from "./outline.ts";
 
 export interface Edit extends Span {
   /** UTF-8 text that takes the span's place; empty deletes. */

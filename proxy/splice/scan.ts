@@ -5,46 +5,7 @@
  */
 import type { Chunks } from "./chunks.ts";
 import { closingQuote, openEscaped } from "./closing-quote.ts";
-
-/** Byte offsets in the whole body; `end` is exclusive. */
-export interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** An element of a list; `type` and `role` are its own members of that name where they are strings. */
-export interface Element extends Span {
-  readonly first: number;
-  readonly type?: string | undefined;
-  readonly role?: string | undefined;
-}
-
-export interface Value extends Span {
-  /** First byte: tells strings, objects, lists and scalars apart. */
-  readonly first: number;
-  /** Of an object that is looked into. */
-  readonly members?: readonly Member[] | undefined;
-  /** Of a list that is looked into. */
-  readonly elements?: readonly Element[] | undefined;
-}
-
-export interface Member {
-  /** Decoded: `"model"` written as `"\u006dodel"` is `model`. */
-  readonly key: string;
-  readonly keyStart: number;
-  readonly value: Value;
-}
-
-/** The bytes are not the JSON that was asked for; `offset` says from which byte on. */
-export class ScanFault extends Error {
-  override readonly name = "ScanFault";
-  readonly offset: number;
-
-  constructor(expected: string, found: string, offset: number) {
-    super(`expected ${expected} at byte ${offset}, found ${found}`);
-    this.offset = offset;
-  }
-}
+import { type Element, type Member, ScanFault, type Span } from "./outline.ts";
 
 /** Top members whose inside the rules look at. */
 const opened: ReadonlySet<string> = new Set(["reasoning", "thinking", "text", "messages", "input", "tools"]);

@@ -1,7 +1,7 @@
 /** Request bodies by chance through the scanner and the rewriting, against `JSON.parse` and the rule in plain words. */
 import { JsonBody } from "../../proxy/splice/body.ts";
+import { ScanFault } from "../../proxy/splice/outline.ts";
 import { Rewriting } from "../../proxy/splice/rewriting.ts";
-import { ScanFault } from "../../proxy/splice/scan.ts";
 import { type SwitchedEndpoint, switchThinking, type ThinkingRequest } from "../../proxy/thinking/rules.ts";
 import type { Row } from "../e2e/rows.ts";
 import { objectByChance } from "./json-by-chance.ts";

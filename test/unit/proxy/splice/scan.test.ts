@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { JsonBody } from "../../../../proxy/splice/body.ts";
-import { ScanFault } from "../../../../proxy/splice/scan.ts";
+import { ScanFault } from "../../../../proxy/splice/outline.ts";
 import { objectText, valueText } from "../json-text.ts";
 
 describe("scanning an object", () => {
