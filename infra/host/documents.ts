@@ -68,6 +68,7 @@ export function documentsOf(spec: HostSpec, stack: string, architecture: Archite
       ...(spec.proxy.keys.length === 0 ? {} : { keysFile: keysFileName }),
       allowAnonymous: spec.proxy.allowAnonymous,
       noThink: spec.proxy.noThink,
+      ...(spec.proxy.search === undefined ? {} : { search: spec.proxy.search }),
     },
     runtime: proxyRuntime(spec),
   };

@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { searchSchema } from "./proxy-config.ts";
 
 const port = z.int().min(1).max(65535);
 const hex = (digits: number) =>
@@ -146,6 +147,7 @@ const proxy = z.strictObject({
     .enum(["auto", "effort", "prefill", "both"])
     .default("auto")
     .describe("How thinking is switched off on the chat endpoints; auto finds out what works"),
+  search: searchSchema.optional().describe("Serves Codex's web search; without it the tool is left out"),
 });
 
 const codex = z.strictObject({

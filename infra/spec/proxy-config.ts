@@ -26,6 +26,21 @@ const key = z.strictObject({
 /** The file that `keysFile` names: more keys, which may change while the proxy runs. */
 export const keysFileSchema = z.strictObject({ keys: z.array(key) });
 
+const bareAddress = (text: string): boolean => {
+  const url = URL.parse(text);
+  return url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
+};
+
+/** Codex's `web_search`, served by the proxy itself. */
+export const searchSchema = z.strictObject({
+  searxng: z
+    .url({ protocol: /^https?$/, error: "an address with http or https" })
+    .refine(bareAddress, "an address without user, query and fragment")
+    .describe("Where SearXNG answers, as seen from the host; its settings must list json among search.formats"),
+  perAnswer: z.int().min(1).max(50).default(8).describe("Searches that one answer may make"),
+  seconds: z.number().positive().max(120).default(15).describe("What one search may take"),
+});
+
 export const proxyConfigSchema = z
   .strictObject({
     listen: z
@@ -65,6 +80,7 @@ export const proxyConfigSchema = z
     heartbeatSeconds: z.number().min(0).default(10),
     drainSeconds: z.number().min(0).default(600),
     codexTools: z.enum(["translate", "pass"]).default("translate"),
+    search: searchSchema.optional(),
   })
   .superRefine((config, context) => {
     const loopback = ["127.0.0.1", "::1", "localhost"].includes(config.listen.host);

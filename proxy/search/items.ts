@@ -3,13 +3,13 @@ import { createHash } from "node:crypto";
 import { searchArgument } from "./tool.ts";
 
 /** Codex 0.169 takes this in `response.output_item.added` and `.done`, and sends it back with id, status and action as they were. */
-export interface WebSearchCall {
+export type WebSearchCall = {
   readonly type: "web_search_call";
   /** `ws_…` */
   readonly id: string;
   readonly status: "in_progress" | "completed" | "failed";
   readonly action: { readonly type: "search"; readonly query: string };
-}
+};
 
 export interface SearchPair {
   readonly call: {

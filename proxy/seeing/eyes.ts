@@ -1,6 +1,7 @@
 /** Everyone who looks at finished requests, in one place: each gets the same record. */
 import type { IncomingMessage } from "node:http";
 import type { Logger } from "pino";
+import type { SearchOutcome } from "../search/searxng.ts";
 import type { JsonBody } from "../splice/body.ts";
 import { AccessLog } from "./access-log.ts";
 import { Captures } from "./captures.ts";
@@ -62,6 +63,10 @@ export class Eyes {
 
   heartbeat(): void {
     this.metrics.heartbeat();
+  }
+
+  searched(outcome: SearchOutcome): void {
+    this.metrics.searched(outcome);
   }
 
   close(): void {

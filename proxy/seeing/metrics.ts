@@ -4,6 +4,7 @@
  */
 import { Counter, Histogram, Registry } from "prom-client";
 import type { FaultCode } from "../errors/fault.ts";
+import { type SearchOutcome, searchOutcomes } from "../search/searxng.ts";
 import { type GaugeSources, Gauges } from "./gauges.ts";
 import type { ModelLabels } from "./model-label.ts";
 import { isProbe } from "./probe.ts";
@@ -98,12 +99,16 @@ export class Metrics {
   readonly #heartbeat = this.#counter("heartbeats_total", [], {
     help: "Events sent into the silence of a thinking model.",
   });
+  readonly #search = this.#counter("searches_total", ["outcome"], {
+    help: "Web searches that models asked for, by how they ended.",
+  });
 
   constructor(labels: ModelLabels, sources: MetricSources) {
     this.#labels = labels;
     this.#gauges = new Gauges(this.#registry, labels, sources);
     this.#process = new ProcessGauges(this.#registry, sources.version);
     for (const kind of upstreamKinds) this.#upstreamError.inc({ kind }, 0);
+    for (const outcome of searchOutcomes) this.#search.inc({ outcome }, 0);
   }
 
   /** A few microseconds. */
@@ -138,6 +143,10 @@ export class Metrics {
 
   heartbeat(): void {
     this.#heartbeat.inc();
+  }
+
+  searched(outcome: SearchOutcome): void {
+    this.#search.inc({ outcome });
   }
 
   get contentType(): string {
