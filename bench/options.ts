@@ -85,7 +85,7 @@ export const fullSizes: Sizes = {
   megabyte: 400,
   streamTokens: 400,
   streamRequests: 32,
-  firehoseTokens: 10_000,
+  firehoseTokens: 30_000,
   restSeconds: 5,
   cancels: 200,
   starts: 15,

@@ -64,7 +64,7 @@ const longestWholeAnswer = 33_554_432;
 /** A connection that LM Studio had closed while it lay idle shows that at once; what fails later has failed at its work. */
 const reuseRaceMs = 1_000;
 const leastGapMs = 2;
-const floodMs = 1;
+const floodMs = 2;
 /** So much is passed on at once, however fast it comes. */
 const mostArrived = 65_536;
 /** Several kept connections may have died together, when LM Studio was restarted; one that is made anew and fails is no race. */
@@ -205,8 +205,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * What one read from LM Studio brought goes on together, still in that very turn of the loop. In a flood, more than a thousand tokens a second in
-   * one stream, so does what a millisecond brings: most of a flood's cost was that each of its pieces was sent by itself.
+   * What one read from LM Studio brought goes on together, still in that very turn of the loop. In a flood, more than five hundred tokens a second in
+   * one stream, so does what two milliseconds bring: most of a flood's cost was that each of its pieces was sent by itself.
    */
   readonly #passOn = () => {
     const arrived = this.#arrived;
