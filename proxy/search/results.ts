@@ -48,7 +48,7 @@ function pageOf(value: unknown): SearxngResult | undefined {
     url: url.href.slice(0, longestAddress),
     title: words(page.title, longestTitle),
     content: words(page.content, longestExcerpt),
-    publishedDate: words(page.publishedDate, 10),
+    publishedDate: words(page.publishedDate, 30).slice(0, 10),
   };
 }
 
@@ -60,12 +60,16 @@ function answerText(value: unknown): string {
   return words(typeof value === "string" ? value : (value as { answer?: unknown } | null)?.answer, longestExcerpt);
 }
 
+/** Begins what templates of chat models end a message with: engines read it as such wherever it stands. */
+const controlToken = /<(?=[|\uff5c]|\/?s>|(?:start|end)_of_turn>)/g;
+
 /** On one line, without control characters and halves of characters. */
 function words(value: unknown, longest: number): string {
   if (typeof value !== "string") return "";
   const line = value
     .slice(0, 4 * longest)
     .replace(/[\s\p{Cc}]+/gu, " ")
+    .replace(controlToken, "\u2039")
     .trim();
   return line.length <= longest ? line.toWellFormed() : `${line.slice(0, longest - 1).toWellFormed()}…`;
 }
