@@ -24,6 +24,11 @@ export function hasBlankLine(bytes: Buffer): boolean {
   return endsWithBlankLine(bytes) || bytes.includes(blankLine) || bytes.includes(blankLineCrLf);
 }
 
+/** With this chunk the event before it may be complete: the blank line may have been split. */
+export function mayEndEvent(chunk: Buffer): boolean {
+  return chunk[0] === lineFeed || chunk[0] === carriageReturn || hasBlankLine(chunk);
+}
+
 export function endsWithBlankLine(bytes: Uint8Array): boolean {
   const { length } = bytes;
   if (bytes[length - 1] !== lineFeed) return false;

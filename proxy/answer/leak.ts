@@ -1,6 +1,6 @@
 /** Leaked thoughts are cut out of answers: streams as they pass, whole answers at once. What holds no thought keeps every byte. */
 import { asciiEscape, Channels, isDecided, mayChange, type Part, wholePart } from "./channels.ts";
-import { EventReader, hasBlankLine, withDataOnly } from "./events.ts";
+import { EventReader, mayEndEvent, withDataOnly } from "./events.ts";
 import type { AnswerFilter } from "./filter.ts";
 import type { AnswerForm } from "./form.ts";
 import { isText, outlineOf } from "./outline.ts";
@@ -14,8 +14,6 @@ const nothing = Buffer.alloc(0);
 const blankLine = Buffer.from("\n\n");
 const everything = Number.POSITIVE_INFINITY;
 
-const lineFeed = 10;
-const carriageReturn = 13;
 const zero = 48;
 const lessThan = 60;
 const backslash = 92;
@@ -226,11 +224,6 @@ function endsWithinEscape(bytes: Buffer): boolean {
     (last === letterU && before === backslash) ||
     (last === zero && before === letterU && bytes[bytes.length - 3] === backslash)
   );
-}
-
-/** With this chunk the event before it may be complete: the blank line may have been split. */
-function mayEndEvent(chunk: Buffer): boolean {
-  return chunk[0] === lineFeed || chunk[0] === carriageReturn || hasBlankLine(chunk);
 }
 
 /** A whole JSON answer without thoughts; the very same buffer when there are none, or when it is not JSON. */

@@ -3,6 +3,7 @@
 export type FaultCode =
   | "invalid_json"
   | "invalid_request"
+  | "context_length_exceeded"
   | "unsupported_encoding"
   | "request_too_large"
   | "request_too_slow"
