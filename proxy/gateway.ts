@@ -14,11 +14,13 @@ import { lowPriority, threadOf } from "./admission/title-request.ts";
 import type { AnswerForm } from "./answer/leak.ts";
 import { LeakFilter, withoutLeaks } from "./answer/leak.ts";
 import { AnswerMeter } from "./answer/meter.ts";
+import { AnswerTranslator } from "./codex/answer/translator.ts";
+import type { CallTable } from "./codex/calls.ts";
 import { answerFault } from "./errors/answer.ts";
 import { Fault } from "./errors/fault.ts";
 import { encodingFault, internalFault, websocketFault } from "./errors/request-faults.ts";
 import type { OwnPaths } from "./own-paths.ts";
-import { planRequest } from "./plan.ts";
+import { type Plan, planRequest } from "./plan.ts";
 import { ClientGone, hasBody, readBody } from "./relay/body.ts";
 import { Downstream } from "./relay/downstream.ts";
 import { type AnswerWork, type Outcome, relay, type UpstreamRequest } from "./relay/exchange.ts";
@@ -98,7 +100,8 @@ class ServedRequest {
   #queueMs: number | undefined;
   #down: Downstream | undefined;
   #rewritten: readonly string[] = [];
-  #filter: LeakFilter | undefined;
+  readonly #filters: LeakFilter[] = [];
+  #translator: AnswerTranslator | undefined;
   /** Thoughts that were cut out of a whole answer. */
   #leaks = 0;
 
@@ -179,7 +182,7 @@ class ServedRequest {
   }
 
   async #work(route: Route, caller: Caller): Promise<Outcome> {
-    const { upstream, chunks, rewritten, droppedTools } = await this.#prepare(route, caller);
+    const { upstream, chunks, rewritten, droppedTools, calls } = await this.#prepare(route, caller);
     const slot = await this.#slot(caller);
     try {
       const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
@@ -190,13 +193,13 @@ class ServedRequest {
       if (rewritten.length > 0) extra.push("x-lmstack-rewritten", headerList(rewritten));
       if (droppedTools.length > 0) extra.push("x-lmstack-dropped-tools", headerList(droppedTools));
       if (slot.waitedMs >= 1) extra.push("x-lmstack-queued-ms", String(Math.round(slot.waitedMs)));
-      return await this.#relay(route, up, extra, this.#modelWork(route));
+      return await this.#relay(route, up, extra, this.#modelWork(route, calls));
     } finally {
       slot.release();
     }
   }
 
-  async #prepare(route: Route, caller: Caller) {
+  async #prepare(route: Route, caller: Caller): Promise<Plan & { readonly upstream: string }> {
     const request = this.#request;
     const encoding = request.headers["content-encoding"];
     if (encoding !== undefined && encoding.toLowerCase() !== "identity") throw encodingFault(encoding);
@@ -298,7 +301,7 @@ class ServedRequest {
     return relay(upstream, origin, up, this.#down, work);
   }
 
-  #modelWork(route: Route): AnswerWork {
+  #modelWork(route: Route, calls: CallTable | undefined): AnswerWork {
     const form = formOf(route);
     const { observer } = this.#parts;
     const model = this.#wish?.model;
@@ -313,15 +316,24 @@ class ServedRequest {
       onGap: (ms) => observer.gap(model, ms),
       onStream: (open) => observer.stream(open),
     };
-    if (this.#wish?.thinking !== "off" || form === "completions") return work;
-    const filter = new LeakFilter(form);
-    this.#filter = filter;
+    const translator = calls === undefined ? undefined : new AnswerTranslator(this.#named(calls));
+    this.#translator = translator;
+    if (this.#wish?.thinking !== "off" || form === "completions") return { ...work, translator };
+    const filter = () => {
+      const leaks = new LeakFilter(form);
+      this.#filters.push(leaks);
+      return leaks;
+    };
     const transform = (whole: Buffer) => {
       const { body, leaks } = withoutLeaks(form, whole);
       this.#leaks += leaks;
       return { body, headers: leaks === 0 ? [] : ["x-lmstack-leaks", String(leaks)] };
     };
-    return { ...work, filter, transform };
+    return { ...work, filter, transform, translator };
+  }
+
+  #named(calls: CallTable) {
+    return { calls, responseId: `resp_${this.#id}`, toldId: () => this.#down?.toldId };
   }
 
   #leftOut(own: ReadonlySet<string> = ownHeaders): ReadonlySet<string> {
@@ -341,10 +353,10 @@ class ServedRequest {
     return { kind: "failed", fault, stream: this.#stream, retried: false };
   }
 
-  #record({ kind, fault, firstTokenAt, meter, stream, retried }: Outcome): RequestRecord {
+  #record({ kind, fault, firstTokenAt, tokens, stream, retried }: Outcome): RequestRecord {
     const now = performance.now();
-    const tokens = meter?.usage();
-    const leaks = this.#leaks + (this.#filter?.leaks ?? 0);
+    const leaks = this.#filters.reduce((sum, filter) => sum + filter.leaks, this.#leaks);
+    const repairs = this.#translator?.repairs;
     const model = this.#wish?.model;
     const chat = this.#label.endsWith("/chat/completions") && this.#wish?.thinking === "off";
     if (chat && model !== undefined && this.#strategy !== undefined && (leaks > 0 || (tokens?.reasoning ?? 0) > 0))
@@ -370,6 +382,7 @@ class ServedRequest {
       responseBytes: this.#down?.bytes ?? 0,
       rewritten: this.#rewritten,
       leaks,
+      ...(repairs === undefined || repairs.size === 0 ? {} : { repairs }),
       retried,
     };
   }

@@ -1,5 +1,6 @@
 /** What is changed in a request's body before LM Studio gets it. Pure: the body's outline and the wish in, the new bytes out. */
 import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
+import type { CallTable } from "./codex/calls.ts";
 import { rewriteForLmStudio } from "./codex/rewrite.ts";
 import type { JsonBody } from "./splice/body.ts";
 import { Rewriting } from "./splice/rewriting.ts";
@@ -17,6 +18,8 @@ export interface Plan {
   /** Names of what was done, for a header and the log. */
   readonly rewritten: readonly string[];
   readonly droppedTools: readonly string[];
+  /** What the tools were called; absent where the answer passes as it is. */
+  readonly calls?: CallTable;
 }
 
 /** Throws `SyntaxError` when a part that has to be read is not JSON inside. */
@@ -33,6 +36,7 @@ export function planRequest(body: JsonBody, { wish, codexTools, ...request }: Pl
     const { applied, notes } = rewriteForLmStudio(rewriting);
     rewritten.push(...applied);
     droppedTools = notes.droppedTools;
+    return { chunks: rewriting.chunks(), rewritten, droppedTools, calls: { origins: new Map(), plain: true } };
   }
   return { chunks: rewriting.chunks(), rewritten, droppedTools };
 }

@@ -32,6 +32,17 @@ export function tokenCounts(json: string): Partial<TokenUsage> | undefined {
   };
 }
 
+/** Of an answer that took several requests. */
+export function summedTokens(one: TokenUsage | undefined, other: TokenUsage | undefined): TokenUsage | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return {
+    input: one.input + other.input,
+    output: one.output + other.output,
+    cached: one.cached + other.cached,
+    reasoning: one.reasoning + other.reasoning,
+  };
+}
+
 const objectOf = (value: unknown): Counts => (typeof value === "object" && value !== null ? (value as Counts) : {});
 
 const numberOf = (value: unknown): number | undefined =>

@@ -11,16 +11,19 @@ export function faultBody(fault: Fault, dialect: Dialect): string {
   return JSON.stringify({ error: openAiError(fault) });
 }
 
-/** Server-sent event that ends a broken stream. Codex ignores `error` events, so Responses clients get `response.failed`. */
-export function failureEvent(fault: Fault, dialect: Dialect, requestId: string): string {
+/**
+ * Server-sent event that ends a broken stream. Codex ignores `error` events, so Responses clients get `response.failed`; `responseId` is the one
+ * that they were told.
+ */
+export function failureEvent(fault: Fault, dialect: Dialect, responseId: string): string {
   switch (dialect) {
     case "responses": {
       const response = {
-        id: `resp_${requestId}`,
+        id: responseId,
         object: "response",
         status: "failed",
         output: [],
-        error: { code: fault.code, message: fault.message },
+        error: { code: failureCode(fault), message: fault.message },
       };
       return `event: response.failed\ndata: ${JSON.stringify({ type: "response.failed", response })}\n\n`;
     }
@@ -29,6 +32,12 @@ export function failureEvent(fault: Fault, dialect: Dialect, requestId: string):
     case "chat":
       return `data: ${faultBody(fault, dialect)}\n\n`;
   }
+}
+
+/** Codex asks again after every code but a few: `invalid_prompt` makes it show the message and stop. */
+function failureCode({ status, code }: Fault): string {
+  const ownMeaning = status >= 500 || code === "context_length_exceeded" || status === 429;
+  return ownMeaning ? code : "invalid_prompt";
 }
 
 function openAiError(fault: Fault) {

@@ -77,25 +77,6 @@ export function upstreamFault(error: unknown, upstream: string): Fault {
   );
 }
 
-/** LM Studio reports some errors with status 200; the status here is the one they should have had. */
-export function errorInSuccess(message: string): Fault {
-  if (/^Unexpected endpoint/i.test(message)) {
-    return new Fault(404, "unknown_path", `LM Studio does not have this endpoint: ${message}`);
-  }
-  return new Fault(502, "upstream_error", `LM Studio reported an error: ${message}`);
-}
-
-/** A heartbeat had opened a stream before LM Studio refused: its status can no longer be the answer's. */
-export function refusalAfterHead(status: number, message: string | undefined): Fault {
-  if (status >= 200 && status < 300) {
-    return message === undefined
-      ? new Fault(502, "upstream_error", "LM Studio answered with a whole document where a stream was asked for.")
-      : errorInSuccess(message);
-  }
-  const words = `LM Studio refused the request with status ${status}: ${message ?? "it gave no reason"}`;
-  return new Fault(status, status < 500 ? "invalid_request" : "upstream_error", words);
-}
-
 function errorCode(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0]);
   const code = (error as { code?: unknown } | null)?.code;

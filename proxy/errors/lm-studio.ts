@@ -34,28 +34,75 @@ const passing = [
 ];
 
 const retrySeconds = 2;
+const longestWords = 1_000;
+const noWords = "it gave no reason";
 
-/** `status` is LM Studio's own, absent in a stream. */
+/** `status` is LM Studio's own, absent where it said so with status 200 or in a stream. */
 export function lmStudioFault(words: string, status?: number): Fault {
-  const says = (list: readonly RegExp[]) => list.some((words_) => words_.test(words));
-  const message = `LM Studio ${status === undefined ? "broke off" : `refused the request with status ${status}`}: ${words}`;
+  const says = (list: readonly RegExp[]) => list.some((said) => said.test(words));
+  const how = status === undefined ? "reported an error" : `refused the request with status ${status}`;
+  const message = `LM Studio ${how}: ${words}`;
   if (says(noRoom)) return new Fault(400, "context_length_exceeded", message);
   if (says(lasting)) return new Fault(400, "invalid_request", message);
-  if (says(passing) || status === 503) return new Fault(503, "upstream_error", message, { retryAfter: retrySeconds });
-  return status !== undefined && status < 500
-    ? new Fault(400, "invalid_request", message)
-    : new Fault(502, "upstream_error", message);
+  if (says(passing) || status === 429 || status === 503)
+    return new Fault(503, "upstream_error", message, { retryAfter: retrySeconds });
+  if (status !== undefined && status < 500) return new Fault(400, "invalid_request", message);
+  return new Fault(502, "upstream_error", message);
 }
 
-/** The words of an error as LM Studio prints it: `{"error": "…"}`, `{"error": {"message": "…"}}`, in a stream `{"message": "…"}` beside it. */
+/** LM Studio reports some errors with status 200; the status here is the one they should have had. */
+export function errorInSuccess(words: string): Fault {
+  if (/^Unexpected endpoint/i.test(words))
+    return new Fault(404, "unknown_path", `LM Studio does not have this endpoint: ${words}`);
+  return lmStudioFault(words);
+}
+
+/**
+ * A refusal for a client whose retries go by the status: Codex shows the message of a 400 at once, asks again after any other, and hides that of
+ * a 500. A number is the status under which LM Studio's own body is good enough.
+ */
+export function refusalFor(status: number, body: Buffer): Fault | number {
+  const said = parsed(body);
+  const fault = lmStudioFault(errorWords(said) ?? (body.toString("utf8", 0, longestWords).trim() || noWords), status);
+  const { error } = (said ?? {}) as { readonly error?: { readonly message?: unknown } };
+  return fault.code === "invalid_request" && typeof error?.message === "string" ? fault.status : fault;
+}
+
+/** A heartbeat had opened a stream before LM Studio refused: its status can no longer be the answer's. */
+export function refusalAfterHead(status: number, body: Buffer): Fault {
+  const words = errorWords(parsed(body));
+  if (status >= 300) return lmStudioFault(words ?? noWords, status);
+  return words === undefined ? unstreamed() : errorInSuccess(words);
+}
+
+export function unstreamed(): Fault {
+  return new Fault(502, "upstream_error", "LM Studio answered with a whole document where a stream was asked for.");
+}
+
+/** The words of a body that holds an error and nothing else. */
+export function errorAlone(body: Buffer): string | undefined {
+  const said = parsed(body);
+  return typeof said === "object" && said !== null && Object.keys(said).length === 1 && "error" in said
+    ? errorWords(said)
+    : undefined;
+}
+
+/** As LM Studio prints it: `{"error": "…"}`, `{"error": {"message": "…"}}`, in a stream `{"message": "…"}` beside it. */
 export function errorWords(value: unknown): string | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { error, message } = value as { readonly error?: unknown; readonly message?: unknown };
   if (typeof error === "string") return error;
-  if (typeof error === "object" && error !== null) {
-    const { message: inner, type } = error as { readonly message?: unknown; readonly type?: unknown };
-    if (typeof inner !== "string") return JSON.stringify(error);
-    return typeof type === "string" && noRoom[0]?.test(type) ? `${inner} (${type})` : inner;
+  if (typeof error !== "object" || error === null) return typeof message === "string" ? message : undefined;
+  const { message: inner, type, code } = error as Record<"message" | "type" | "code", unknown>;
+  if (typeof inner !== "string") return JSON.stringify(error);
+  const kind = [code, type].find((word) => typeof word === "string" && noRoom[0]?.test(word));
+  return kind === undefined ? inner : `${inner} (${kind})`;
+}
+
+function parsed(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    return undefined;
   }
-  return typeof message === "string" ? message : undefined;
 }

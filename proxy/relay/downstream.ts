@@ -36,6 +36,7 @@ export class Downstream {
   #tail = 0;
   #responseId: string | undefined;
   #relayed = false;
+  #beaten = false;
   bytes = 0;
 
   constructor(parts: DownstreamParts) {
@@ -46,9 +47,23 @@ export class Downstream {
     return this.#parts.response;
   }
 
-  /** A heartbeat had to send the head before LM Studio answered: status and fields of its answer come too late. */
-  get committed(): boolean {
-    return this.#headByHeartbeat;
+  /** The head is out, sent by a heartbeat or by an earlier round: status and fields of LM Studio's answer come too late. */
+  get begun(): boolean {
+    return this.#parts.response.headersSent;
+  }
+
+  /** The client asked for a stream. */
+  get wantsStream(): boolean {
+    return this.#parts.heartbeatForm !== undefined;
+  }
+
+  /** The response id that a heartbeat had to give before LM Studio said anything. */
+  get toldId(): string | undefined {
+    return this.#headByHeartbeat ? this.#ownId : undefined;
+  }
+
+  get #ownId(): string {
+    return `resp_${this.#parts.requestId}`;
   }
 
   /** From here on silence is bridged. Only for a request that is with LM Studio: before that a status is still an honest status. */
@@ -63,7 +78,7 @@ export class Downstream {
     this.#eventStream = eventStream;
     // Only an event stream has events to bridge a silence with.
     if (!eventStream) this.#stopHeartbeats();
-    if (this.#headByHeartbeat) return;
+    if (response.headersSent) return;
     // An answer that came before the body was through: the rest of that body must not be taken for a request.
     if (hasUnreadBody(request)) response.shouldKeepAlive = false;
     // Reverse proxies in front of this one buffer event streams unless they are told not to.
@@ -101,10 +116,11 @@ export class Downstream {
   fail(fault: Fault): void {
     this.#stopHeartbeats();
     const { request, response, dialect, requestId } = this.#parts;
+    const responseId = this.#responseId ?? this.#ownId;
     if (!response.headersSent) {
       answerFault(request, response, fault, dialect, ["x-lmstack-request-id", requestId]);
     } else if (this.#eventStream) {
-      response.end((this.#betweenEvents() ? "" : "\n\n") + failureEvent(fault, dialect, requestId));
+      response.end((this.#betweenEvents() ? "" : "\n\n") + failureEvent(fault, dialect, responseId));
     } else {
       // Half a document can only be told from a whole one by a connection that breaks.
       response.destroy();
@@ -125,7 +141,9 @@ export class Downstream {
       this.#headByHeartbeat = true;
     }
     const now = Math.floor(Date.now() / 1_000);
-    response.write(heartbeat(form, { requestId, model, now, first: !this.#relayed, responseId: this.#responseId }));
+    const first = !this.#relayed && !this.#beaten;
+    this.#beaten = true;
+    response.write(heartbeat(form, { requestId, model, now, first, responseId: this.#responseId ?? this.#ownId }));
     onHeartbeat();
   }
 

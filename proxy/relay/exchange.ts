@@ -2,7 +2,12 @@
 import type { Dispatcher } from "undici";
 import type { AnswerFilter } from "../answer/filter.ts";
 import type { AnswerMeter } from "../answer/meter.ts";
-import { errorInSuccess, type Fault, refusalAfterHead, upstreamFault } from "../errors/fault.ts";
+import { summedTokens } from "../answer/usage.ts";
+import type { Round, Rounds } from "../codex/answer/rounds.ts";
+import type { AnswerTranslator } from "../codex/answer/translator.ts";
+import { type Fault, upstreamFault } from "../errors/fault.ts";
+import { errorAlone, errorInSuccess, refusalAfterHead, refusalFor, unstreamed } from "../errors/lm-studio.ts";
+import type { TokenUsage } from "../seeing/record.ts";
 import type { Downstream } from "./downstream.ts";
 import { type FlatHeaders, responseHeaders } from "./headers.ts";
 
@@ -16,8 +21,12 @@ export interface UpstreamRequest {
 
 /** What is done to the answer, and who looks on. */
 export interface AnswerWork {
-  /** Of an event stream. */
-  readonly filter?: AnswerFilter | undefined;
+  /** For an event stream; one that goes on after a search gets another. */
+  readonly filter?: (() => AnswerFilter) | undefined;
+  /** Behind the filter, for a client that speaks as Codex does. Refusals are told so that it does the right thing. */
+  readonly translator?: AnswerTranslator | undefined;
+  /** How an answer goes on whose model searched. */
+  readonly rounds?: Rounds | undefined;
   /** Of a whole JSON answer, which is then collected. `headers` are added, as a flat list. */
   readonly transform?: ((body: Buffer) => { readonly body: Buffer; readonly headers?: readonly string[] }) | undefined;
   /** Made when the kind of answer is known. */
@@ -36,7 +45,7 @@ export interface Outcome {
   readonly fault?: Fault;
   /** `performance.now()` at the first token. */
   readonly firstTokenAt?: number | undefined;
-  readonly meter?: AnswerMeter | undefined;
+  readonly tokens?: TokenUsage | undefined;
   readonly stream: boolean;
   readonly retried: boolean;
 }
@@ -80,6 +89,8 @@ interface Held {
   readonly whole: boolean;
 }
 
+const streamType: FlatHeaders = ["content-type", "text/event-stream; charset=utf-8"];
+
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #upstream: Dispatcher;
   readonly #origin: string;
@@ -103,6 +114,12 @@ class Exchange implements Dispatcher.DispatchHandler {
   #stream = false;
   #filter: AnswerFilter | undefined;
   #meter: AnswerMeter | undefined;
+  /** Of rounds that are over. */
+  #tokens: TokenUsage | undefined;
+  /** Stops a search whose client is gone. */
+  #search: AbortController | undefined;
+  /** The client has its end; what LM Studio still does does not matter. */
+  #over = false;
   #firstTokenAt: number | undefined;
   /** Tokens that the last gap was told behind, and when. */
   #told = 0;
@@ -142,6 +159,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #onClose = () => {
     if (this.#down.response.writableFinished) return;
     this.#gone = true;
+    this.#search?.abort();
     this.#controller?.abort(new Error("the client went away"));
   };
 
@@ -166,25 +184,30 @@ class Exchange implements Dispatcher.DispatchHandler {
     const type = fieldOf(headers, "content-type");
     const encoded = fieldOf(headers, "content-encoding");
     const readable = encoded === "" || encoded === "identity";
-    this.#stream = type.startsWith("text/event-stream");
-    if (status === 200 && readable) this.#meter = this.#work.meter?.(this.#stream);
-    if (this.#stream) this.#work.onStream?.(true);
-    if (this.#stream && status === 200) {
-      if (readable) this.#filter = this.#work.filter;
+    const stream = type.startsWith("text/event-stream");
+    if (stream && !this.#stream) this.#work.onStream?.(true);
+    this.#stream ||= stream;
+    const { meter, filter, transform, translator } = this.#work;
+    if (status === 200 && readable) this.#meter = meter?.(stream);
+    if (stream && status === 200) {
+      if (readable) this.#filter = chained(filter?.(), translator);
       // Whatever LM Studio promised: a heartbeat, a cut thought or a failure event changes the length.
       this.#down.writeHead(status, withoutLength(headers), true);
       return;
     }
     const json = type.startsWith("application/json") && readable && this.#method !== "HEAD";
-    const whole = this.#down.committed || (json && status === 200 && this.#work.transform !== undefined);
+    const refused = translator !== undefined && readable && status >= 400;
+    const changed = json && status === 200 && (transform !== undefined || translator !== undefined);
+    const whole = this.#down.begun || refused || changed;
     if (whole || (json && status === 200)) {
       this.#held = { status, headers, chunks: [], size: 0, whole };
       return;
     }
-    this.#down.writeHead(status, this.#stream ? withoutLength(headers) : headers, this.#stream);
+    this.#down.writeHead(status, stream ? withoutLength(headers) : headers, stream);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over) return;
     const held = this.#held;
     if (held !== undefined) {
       held.chunks.push(chunk);
@@ -216,31 +239,29 @@ class Exchange implements Dispatcher.DispatchHandler {
     const chunk = arrived.length === 1 ? (arrived[0] as Buffer) : Buffer.concat(arrived);
     if (this.#meter !== undefined) this.#observe(this.#meter, chunk);
     this.#write(this.#filter === undefined ? chunk : this.#filter.push(chunk));
+    const fault = this.#work.translator?.fault;
+    if (fault !== undefined) this.#fail(fault);
   };
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Record<string, string | string[]>): void {
     this.#passOn();
+    if (this.#over) return;
+    this.#controller = undefined;
     const held = this.#held;
     if (held !== undefined) {
-      const body = Buffer.concat(held.chunks, held.size);
-      if (this.#down.committed) {
-        this.#fail(refusalAfterHead(held.status, messageIn(body)));
-        return;
-      }
-      const fault = readError(body);
+      const fault = this.#releaseHeld(held, Buffer.concat(held.chunks, held.size));
       if (fault !== undefined) {
         this.#fail(fault);
         return;
       }
-      if (held.whole) this.#releaseWhole(held, body);
-      else this.#release(held);
     }
     if (this.#filter !== undefined) this.#write(this.#filter.end());
-    this.#down.end(trailers);
-    this.#finish("complete");
+    this.#end(trailers);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#over) return;
+    this.#controller = undefined;
     if (this.#gone) {
       this.#finish("client-gone");
       return;
@@ -251,8 +272,56 @@ class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     this.#passOn();
+    if (this.#over) return;
+    const complete = this.#work.translator?.complete === true;
     if (this.#filter !== undefined) this.#write(this.#filter.end());
-    this.#fail(upstreamFault(error, this.#origin));
+    // What breaks behind an answer's own end is nothing to the client.
+    if (complete) this.#end({});
+    else this.#fail(upstreamFault(error, this.#origin));
+  }
+
+  /** LM Studio has said everything. */
+  #end(trailers: Readonly<Record<string, string | string[]>>): void {
+    const { translator, rounds } = this.#work;
+    const round = translator?.round;
+    if (translator?.fault !== undefined) this.#fail(translator.fault);
+    else if (translator !== undefined && round !== undefined) void this.#goOn(translator, round, rounds);
+    else {
+      this.#down.end(trailers);
+      this.#finish("complete");
+    }
+  }
+
+  /** The model searched the web: what is found goes up, and the same answer goes on. */
+  async #goOn(translator: AnswerTranslator, round: Round, rounds: Rounds | undefined): Promise<void> {
+    const document = this.#held;
+    const search = new AbortController();
+    this.#search = search;
+    const settle = (id: string, status: "completed" | "failed") => {
+      const said = translator.settle(id, status);
+      if (document === undefined && !this.#gone) this.#write(said);
+    };
+    const up = await rounds?.next(round, settle, search.signal);
+    this.#search = undefined;
+    if (this.#gone) {
+      this.#finish("client-gone");
+      return;
+    }
+    if (up === undefined) {
+      const rest = translator.finish(document !== undefined);
+      if (document === undefined) this.#write(rest);
+      else this.#writeWhole(document, rest, []);
+      this.#end({});
+      return;
+    }
+    const said = translator.nextRound();
+    if (document === undefined) this.#write(said);
+    this.#tokens = summedTokens(this.#tokens, this.#meter?.usage());
+    this.#meter = this.#filter = this.#held = undefined;
+    this.#told = 0;
+    this.#answered = false;
+    this.#up = up;
+    this.dispatch();
   }
 
   /** LM Studio closed the idle connection while the request was on its way: it has read nothing, and the client has seen nothing. */
@@ -273,8 +342,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     meter.observe(chunk);
     if (!this.#stream || !meter.sawToken) return;
     const now = performance.now();
-    if (this.#firstTokenAt === undefined) this.#firstTokenAt = now;
-    else {
+    this.#firstTokenAt ??= now;
+    if (this.#told > 0) {
       // Tokens come in flocks when the model is faster than the network: then the mean of a moment is told, not each gap inside it.
       const tokens = meter.events - this.#told;
       if (tokens === 0 || now - this.#toldAt < leastGapMs) return;
@@ -293,13 +362,47 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  #releaseWhole(held: Held, body: Buffer): void {
-    this.#held = undefined;
+  /** All of an answer that was held is there: what is wrong with it, if anything is. */
+  #releaseHeld(held: Held, body: Buffer): Fault | undefined {
+    const { translator } = this.#work;
+    const asStream = translator !== undefined && this.#down.wantsStream && held.status === 200;
+    if (this.#down.begun && !asStream) return refusalAfterHead(held.status, body);
+    if (translator !== undefined && held.status >= 400) {
+      const refusal = refusalFor(held.status, body);
+      if (typeof refusal !== "number") return refusal;
+      this.#writeWhole({ ...held, status: refusal }, body, []);
+      this.#held = undefined;
+      return undefined;
+    }
+    const words = errorStart.test(body.toString("latin1", 0, longestErrorStart)) ? errorAlone(body) : undefined;
+    if (words !== undefined) return errorInSuccess(words);
+    if (!held.whole) {
+      this.#release(held);
+      return undefined;
+    }
     this.#meter?.observe(body);
     const changed = this.#work.transform?.(body) ?? { body };
-    const length = ["content-length", String(changed.body.length)];
-    this.#down.writeHead(held.status, [...withoutLength(held.headers), ...length, ...(changed.headers ?? [])], false);
-    this.#write(changed.body);
+    if (asStream) {
+      const events = translator.streamed(changed.body);
+      if (events === undefined) return unstreamed();
+      this.#held = undefined;
+      this.#down.writeHead(200, [...without(held.headers, "content-length", "content-type"), ...streamType], true);
+      this.#write(events);
+      return undefined;
+    }
+    const told = translator === undefined ? changed.body : translator.whole(changed.body);
+    if (translator?.fault !== undefined || translator?.round !== undefined) return undefined;
+    this.#held = undefined;
+    this.#writeWhole(held, told, changed.headers ?? []);
+    return undefined;
+  }
+
+  #writeWhole(held: Held, body: Buffer, extra: FlatHeaders): void {
+    const repairs = [...(this.#work.translator?.repairs.keys() ?? [])];
+    const repaired = repairs.length === 0 ? [] : ["x-lmstack-repaired", repairs.join(", ")];
+    const length = ["content-length", String(body.length)];
+    this.#down.writeHead(held.status, [...withoutLength(held.headers), ...length, ...extra, ...repaired], false);
+    this.#write(body);
   }
 
   #write(chunk: Buffer): void {
@@ -310,6 +413,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#held = undefined;
     this.#down.fail(fault);
     this.#finish("failed", fault);
+    // By its own word LM Studio may have failed without having ended.
+    this.#controller?.abort(fault);
   }
 
   #forgetArrived(): void {
@@ -320,6 +425,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #finish(kind: Outcome["kind"], fault?: Fault): void {
+    this.#over = true;
     this.#forgetArrived();
     this.#down.response.off("close", this.#onClose);
     this.#down.response.off("drain", this.#onDrain);
@@ -329,7 +435,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       kind,
       ...(fault === undefined ? {} : { fault }),
       firstTokenAt: this.#firstTokenAt,
-      meter: this.#meter,
+      tokens: summedTokens(this.#tokens, this.#meter?.usage()),
       stream: this.#stream,
       retried: this.#retries > 0,
     });
@@ -346,32 +452,25 @@ function mayBeError(held: Held): boolean {
   return start.length < 16 || errorStart.test(start);
 }
 
-function readError(body: Buffer): Fault | undefined {
-  if (!errorStart.test(body.toString("latin1", 0, longestErrorStart))) return undefined;
-  const message = messageIn(body, true);
-  return message === undefined ? undefined : errorInSuccess(message);
+function withoutLength(headers: FlatHeaders): string[] {
+  return without(headers, "content-length");
 }
 
-/** The message of a body that holds an error (and, when `alone`, nothing else). */
-function messageIn(body: Buffer, alone = false): string | undefined {
-  try {
-    const parsed = JSON.parse(body.toString()) as { error?: unknown };
-    const { error } = parsed;
-    if ((alone && Object.keys(parsed).length !== 1) || error === null || error === undefined) return undefined;
-    if (typeof error === "string") return error;
-    const { message } = error as { message?: unknown };
-    return typeof message === "string" ? message : JSON.stringify(error);
-  } catch {
-    return undefined;
-  }
-}
-
-function withoutLength(headers: readonly string[]): string[] {
+function without(headers: FlatHeaders, ...names: readonly string[]): string[] {
   const kept: string[] = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() !== "content-length") kept.push(headers[i] as string, headers[i + 1] as string);
+    if (!names.includes(headers[i]?.toLowerCase() ?? "")) kept.push(headers[i] as string, headers[i + 1] as string);
   }
   return kept;
+}
+
+/** What the second makes of what the first lets through. */
+function chained(first: AnswerFilter | undefined, second: AnswerFilter | undefined): AnswerFilter | undefined {
+  if (first === undefined || second === undefined) return first ?? second;
+  return {
+    push: (chunk) => second.push(first.push(chunk)),
+    end: () => Buffer.concat([second.push(first.end()), second.end()]),
+  };
 }
 
 /** undici hands out the raw fields as buffers; header values are Latin-1 on the wire. */

@@ -8,8 +8,8 @@ export interface HeartbeatFacts {
   readonly requestId: string;
   readonly model: string;
   /** Of the answer that LM Studio has begun; before that, our own. */
-  readonly responseId: string | undefined;
-  /** Nothing of LM Studio's answer was passed on yet. */
+  readonly responseId: string;
+  /** The client was told nothing yet. */
   readonly first: boolean;
   /** Seconds since the epoch. */
   readonly now: number;
@@ -21,7 +21,7 @@ export function heartbeat(form: AnswerForm, facts: HeartbeatFacts): string {
   switch (form) {
     case "responses": {
       const response = {
-        id: facts.responseId ?? `resp_${requestId}`,
+        id: facts.responseId,
         object: "response",
         created_at: now,
         status: "in_progress",

@@ -14,6 +14,7 @@
  * | `input`, `output`, `cached`, `reasoning` | tokens, as LM Studio counted them |
  * | `requestBytes`, `responseBytes` | of the bodies |
  * | `rewritten`, `leaks`, `retried` | what was changed; thoughts that were cut out; sent a second time. Absent when nothing was |
+ * | `repaired` | kinds of wrong calls that were put right; absent when there were none |
  *
  * Level: `warn` when it failed, `debug` for probes, else `info`.
  */
@@ -82,6 +83,7 @@ function entryOf(record: RequestRecord): Record<string, unknown> {
   entry.responseBytes = record.responseBytes;
   if (record.rewritten.length > 0) entry.rewritten = record.rewritten;
   if (record.leaks > 0) entry.leaks = record.leaks;
+  if (record.repairs !== undefined) entry.repaired = [...record.repairs.keys()];
   if (record.retried) entry.retried = true;
   if (record.outcome === "failed") {
     entry.code = record.code;

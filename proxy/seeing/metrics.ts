@@ -26,6 +26,8 @@ const requestSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 
 /** Counted from nought, so that the first error of a kind is a rise; other codes that begin like them are counted from when they come. */
 const upstreamKinds: readonly FaultCode[] = ["upstream_down", "upstream_failed", "upstream_error"];
+/** LM Studio's refusal too, although it is told as the request's fault. */
+const noRoom: FaultCode = "context_length_exceeded";
 
 /** prom-client's children, found once per combination of labels: looking them up by name for each request would cost more than counting. */
 interface ModelCounters {
@@ -78,6 +80,9 @@ export class Metrics {
     help: "Tokens that were thought; part of the output tokens.",
   });
   readonly #leak = this.#counter("leaks_total", ["model"], { help: "Thoughts that were cut out of answers." });
+  readonly #repaired = this.#counter("repaired_calls_total", ["model", "kind"], {
+    help: "Calls of tools that a model made in a wrong form and that were put right, by what was wrong.",
+  });
   readonly #unwanted = this.#counter("unwanted_reasoning_tokens_total", ["model"], {
     help: "Reasoning tokens in answers to requests in which the proxy had switched thinking off.",
   });
@@ -131,6 +136,7 @@ export class Metrics {
       if (unwanted > 0) counters.unwanted.inc(unwanted);
     }
     if (record.leaks > 0) counters.leaks.inc(record.leaks);
+    for (const [kind, count] of record.repairs ?? []) this.#repaired.inc({ model, kind }, count);
     if (record.retried) this.#retry.inc();
     if (record.outcome === "client-gone") counters.cancelled.inc();
     else if (record.outcome === "failed") this.#countFailure(record.code ?? "internal_error");
@@ -183,7 +189,7 @@ export class Metrics {
 
   #countFailure(code: FaultCode): void {
     if (code === "internal_error") this.#internal.inc();
-    else if (code.startsWith("upstream_")) this.#upstreamError.inc({ kind: code });
+    else if (code.startsWith("upstream_") || code === noRoom) this.#upstreamError.inc({ kind: code });
     else this.#refused.inc({ code });
   }
 

@@ -1,3 +1,4 @@
+import type { RepairKind } from "../codex/answer/repairs.ts";
 import type { FaultCode } from "../errors/fault.ts";
 
 /** Of one answer, as LM Studio counted them; `cached` and `reasoning` are parts of `input` and `output`. */
@@ -44,6 +45,8 @@ export interface RequestRecord {
   readonly rewritten: readonly string[];
   /** Thoughts that were cut out of the answer. */
   readonly leaks: number;
+  /** What was put right in the answer's calls; absent when nothing was. */
+  readonly repairs?: ReadonlyMap<RepairKind, number>;
   /** The request was sent a second time because the first connection had died before it was read. */
   readonly retried: boolean;
 }

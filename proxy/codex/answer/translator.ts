@@ -22,6 +22,7 @@ const typeFirst = '{"type":"';
 const piece = ".delta";
 const argumentsPiece = "response.function_call_arguments.delta";
 const quote = 34;
+const openBrace = 123;
 
 /** Bytes without an event's end beyond which this is no event stream; they pass as they come. */
 const longestEvent = 33_554_432;
@@ -70,6 +71,11 @@ export class AnswerTranslator implements AnswerFilter {
     return this.#answer.fault;
   }
 
+  /** LM Studio has said that its answer is complete, and it is. */
+  get complete(): boolean {
+    return this.#answer.ended && this.#answer.fault === undefined;
+  }
+
   get repairs(): ReadonlyMap<RepairKind, number> {
     return this.#answer.repairs;
   }
@@ -97,7 +103,7 @@ export class AnswerTranslator implements AnswerFilter {
   /** An answer has to say that it is complete: one that just stops is a fault. */
   end(): Buffer {
     // The last event may lack its blank line, without which clients drop it.
-    if (this.#restLength > 0) this.#readEvents(Buffer.concat([...this.#rest, blankLine]));
+    if (this.#restLength > 0) this.#lastEvent(Buffer.concat([...this.#rest, blankLine]));
     this.#rest = [];
     this.#restLength = 0;
     this.#answer.stopped();
@@ -139,6 +145,14 @@ export class AnswerTranslator implements AnswerFilter {
   finish(whole: boolean): Buffer {
     const events = this.#answer.finish();
     return whole ? printedJson(events.at(-1)?.response) : this.#said(events);
+  }
+
+  /** Half an event is none: what follows it must not be taken for its end. */
+  #lastEvent(bytes: Buffer): void {
+    if (!this.#reader.read(bytes, 0)) return;
+    const { dataStart, dataEnd, dataLines } = this.#reader;
+    if (bytes[dataStart] !== openBrace || eventData(bytes, dataStart, dataEnd, dataLines) !== undefined)
+      this.#readEvents(bytes);
   }
 
   /** Reads all complete events; the index behind the last one. */
