@@ -1,4 +1,5 @@
 /** What the tools of a request were called by the client, and what LM Studio was told instead: the answer's way back. */
+import type { SearchSettings } from "../search/tool.ts";
 
 export type CallOrigin =
   | { readonly kind: "function"; readonly name: string; readonly namespace?: string }
@@ -7,7 +8,7 @@ export type CallOrigin =
   /** Goes back as a `tool_search_call` item. */
   | { readonly kind: "tool-search" }
   /** Served by the proxy itself. */
-  | { readonly kind: "web-search" };
+  | { readonly kind: "web-search"; readonly settings: SearchSettings };
 
 export interface CallTable {
   /** By the flat name that LM Studio was told. */

@@ -2,8 +2,7 @@
  * What LM Studio refuses of a Codex request, as an ordered list of passes. Each answers one refusal and leaves a request that does not have it
  * alone. They cut and set by the body's outline: of a long conversation only what goes or is joined is ever parsed.
  */
-import type { Edit } from "../splice/edit.ts";
-import type { Element } from "../splice/outline.ts";
+import { joinSystemMessages } from "../prompt/system-messages.ts";
 import type { Rewriting } from "../splice/rewriting.ts";
 
 export interface Notes {
@@ -19,26 +18,7 @@ export interface Pass {
 
 const openBrace = 0x7b;
 
-/** Chat templates of local models take one system text, at the front; Codex sends several developer messages. */
-const joinSystemMessages: Pass = {
-  name: "join-system-messages",
-  apply(rewriting) {
-    const { body } = rewriting;
-    const items = body.find("input")?.elements ?? [];
-    const texts: string[] = [];
-    const stays = items.map((item) => {
-      const text = item.role === "system" || item.role === "developer" ? systemText(body.parse(item)) : undefined;
-      if (text !== undefined) texts.push(text);
-      return text === undefined;
-    });
-    // A request of nothing but system messages stays: an empty list of items would be refused instead.
-    if (texts.length === 0 || texts.length === items.length) return false;
-    const own = body.text("instructions");
-    rewriting.set("instructions", JSON.stringify([...(own ? [own] : []), ...texts].join("\n\n")));
-    rewriting.edit(...removals(items, stays));
-    return true;
-  },
-};
+const joinSystem: Pass = { name: "join-system-messages", apply: joinSystemMessages };
 
 /** LM Studio's validation knows `function` and `mcp`; one tool of another type makes it refuse the whole request. */
 const dropForeignTools: Pass = {
@@ -56,7 +36,9 @@ const dropForeignTools: Pass = {
       rewriting.set("tool_choice", undefined);
       return true;
     }
-    rewriting.edit(...removals(tools, stays));
+    stays.forEach((stay, index) => {
+      if (!stay) rewriting.replace("tools", index, "");
+    });
     // A choice that forces a tool of a type that was left out cannot be kept.
     const choice = body.find("tool_choice");
     if (choice?.first === openBrace && !isKnownType((body.parse(choice) as { type?: unknown }).type))
@@ -76,34 +58,7 @@ const dropTextWithoutFormat: Pass = {
   },
 };
 
-export const passes: readonly Pass[] = [joinSystemMessages, dropForeignTools, dropTextWithoutFormat];
-
-/** As members of an object go: a run takes the comma before it along, the first run the one behind it. */
-function removals(elements: readonly Element[], stays: readonly boolean[]): Edit[] {
-  const edits: Edit[] = [];
-  for (let from = 0; from < elements.length; from++) {
-    if (stays[from]) continue;
-    let to = from;
-    while (to < elements.length && !stays[to]) to++;
-    const first = elements[from] as Element;
-    const last = elements[to - 1] as Element;
-    const before = elements[from - 1];
-    if (before === undefined) edits.push({ start: first.start, end: elements[to]?.start ?? last.end, text: "" });
-    else edits.push({ start: before.end, end: last.end, text: "" });
-    from = to;
-  }
-  return edits;
-}
-
-/** The text of a system or developer message, undefined for any other item and for one that holds more than text. */
-function systemText(item: unknown): string | undefined {
-  if (!isRecord(item)) return undefined;
-  if (item.type !== undefined && item.type !== "message") return undefined;
-  if (typeof item.content === "string") return item.content;
-  if (!Array.isArray(item.content)) return undefined;
-  const texts = item.content.map((part) => (isRecord(part) && typeof part.text === "string" ? part.text : undefined));
-  return texts.includes(undefined) ? undefined : texts.join("\n\n");
-}
+export const passes: readonly Pass[] = [joinSystem, dropForeignTools, dropTextWithoutFormat];
 
 function isKnownType(type: unknown): boolean {
   return type === "function" || type === "mcp";
@@ -112,8 +67,4 @@ function isKnownType(type: unknown): boolean {
 function toolName(tool: Record<string, unknown>): string {
   const type = typeof tool.type === "string" ? tool.type : "unknown";
   return typeof tool.name === "string" ? `${type}:${tool.name}` : type;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

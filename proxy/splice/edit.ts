@@ -1,5 +1,5 @@
 /** Edits of a JSON text by byte spans: what no edit names keeps its bytes. */
-import type { Member, Span } from "./outline.ts";
+import type { Member, Span, Value } from "./outline.ts";
 
 export interface Edit extends Span {
   /** UTF-8 text that takes the span's place; empty deletes. */
@@ -39,6 +39,38 @@ export function changeMembers(object: Span, members: readonly Member[], changes:
   if (added.length > 0) {
     const at = members.at(-1)?.value.end ?? object.start + 1;
     edits.push({ start: at, end: at, text: (kept.includes(true) ? "," : "") + added.join(",") });
+  }
+  return edits;
+}
+
+/** New JSON text per index; empty removes the element, and several elements may take the place of one. */
+export type ElementChanges = ReadonlyMap<number, string>;
+
+/** Changes elements of a list and adds some behind the last. As with members a removed run takes the comma before it along, the first run the one behind it. */
+export function changeElements(list: Value, changes: ElementChanges, added: readonly string[]): Edit[] {
+  const elements = list.elements ?? [];
+  const edits: Edit[] = [];
+  const isRemoved = (index: number) => changes.get(index) === "";
+  let remaining = false;
+  for (let from = 0; from < elements.length; from++) {
+    const first = elements[from] as Span;
+    if (!isRemoved(from)) {
+      remaining = true;
+      const text = changes.get(from);
+      if (text !== undefined) edits.push({ start: first.start, end: first.end, text });
+      continue;
+    }
+    let to = from;
+    while (to < elements.length && isRemoved(to)) to++;
+    const before = elements[from - 1];
+    const last = elements[to - 1] as Span;
+    if (before === undefined) edits.push({ start: first.start, end: elements[to]?.start ?? last.end, text: "" });
+    else edits.push({ start: before.end, end: last.end, text: "" });
+    from = to - 1;
+  }
+  if (added.length > 0) {
+    const at = elements.at(-1)?.end ?? list.start + 1;
+    edits.push({ start: at, end: at, text: (remaining ? "," : "") + added.join(",") });
   }
   return edits;
 }

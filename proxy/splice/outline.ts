@@ -6,11 +6,16 @@ export interface Span {
   readonly end: number;
 }
 
-/** An element of a list; `type` and `role` are its own members of that name where they are strings. */
+/** An element of a list, with what is known of an object's own members. */
 export interface Element extends Span {
   readonly first: number;
+  /** Where they are strings. */
   readonly type?: string | undefined;
   readonly role?: string | undefined;
+  /** It has a member `namespace`. */
+  readonly namespaced?: boolean | undefined;
+  /** First byte of its member `output`. */
+  readonly output?: number | undefined;
 }
 
 export interface Value extends Span {

@@ -51,7 +51,11 @@ const expectations: readonly string[] = [
   "nothing behind the object",
 ];
 
-/** An open object or list. Of list elements only two members are kept, so that a long conversation costs little. */
+/** Members of list elements that are told of: anything else of a long conversation is passed by. */
+const told: ReadonlySet<string> = new Set(["type", "role", "output", "namespace"]);
+const toldLengths: ReadonlySet<number> = new Set([...told].map((key) => key.length + 2));
+
+/** An open object or list. */
 interface Frame {
   readonly array: boolean;
   readonly members: Member[];
@@ -59,6 +63,8 @@ interface Frame {
   readonly isElement: boolean;
   type: string | undefined;
   role: string | undefined;
+  namespaced: boolean;
+  output: number | undefined;
   key: string;
   keyStart: number;
   valueStart: number;
@@ -210,6 +216,8 @@ export class Scanner {
       elements: [],
       type: undefined,
       role: undefined,
+      namespaced: false,
+      output: undefined,
       key: "",
       keyStart: 0,
       valueStart: offset,
@@ -236,9 +244,7 @@ export class Scanner {
     const frame = this.#frames.at(-1) as Frame;
     const { valueStart: start, first } = frame;
     if (frame.array) {
-      frame.elements.push(
-        inner === undefined ? { start, end, first } : { start, end, first, type: inner.type, role: inner.role },
-      );
+      frame.elements.push(inner === undefined ? { start, end, first } : elementOf(start, end, first, inner));
     } else if (!frame.isElement) {
       const members = inner !== undefined && !inner.array ? inner.members : undefined;
       const elements = inner?.array ? inner.elements : undefined;
@@ -249,6 +255,10 @@ export class Scanner {
       });
     } else if (frame.key === "type" || frame.key === "role") {
       frame[frame.key] = first === quote ? this.#decode(start, end) : undefined;
+    } else if (frame.key === "output") {
+      frame.output = first;
+    } else if (frame.key === "namespace") {
+      frame.namespaced = true;
     }
     this.#state = State.commaOrClose;
   }
@@ -277,10 +287,10 @@ export class Scanner {
     this.#state = State.colon;
   }
 
-  /** Of an element's key only those are decoded that can be `type` or `role`: four letters, or more when they are escaped. */
+  /** Of an element's keys only those are decoded that can be one that is told of: as long, or longer when they are escaped. */
   #key(start: number, end: number, isElement: boolean): string {
     const plain = this.#isPlain(start, end);
-    if (isElement && plain && end - start !== 6) return "";
+    if (isElement && plain && !toldLengths.has(end - start)) return "";
     return this.#decode(start, end, plain);
   }
 
@@ -354,6 +364,10 @@ export class Scanner {
     const byte = this.#chunks.slice(offset, offset + 1)[0] ?? 0;
     return new ScanFault(expected, JSON.stringify(String.fromCharCode(byte)), offset);
   }
+}
+
+function elementOf(start: number, end: number, first: number, { type, role, namespaced, output }: Frame): Element {
+  return { start, end, first, type, role, namespaced, output };
 }
 
 function isScalarByte(byte: number): boolean {
