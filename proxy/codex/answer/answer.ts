@@ -198,16 +198,15 @@ export class Answer {
     // What has begun does not begin again.
     if (this.#rounds > 0) return [];
     const response = recordOf(event.response);
-    const told = this.#parts.toldId();
-    this.#id ??= told ?? (typeof response.id === "string" && response.id !== "" ? response.id : undefined);
-    if (told !== undefined && type === "response.created") return [];
-    return response.id === this.#name ? undefined : [{ ...event, type, response: { ...response, id: this.#name } }];
+    this.#begin(response);
+    if (this.#parts.toldId() !== undefined && type === "response.created") return [];
+    return response.id === this.#id ? undefined : [{ ...event, type, response: { ...response, id: this.#id } }];
   }
 
-  /** The answer's id. A client that was told one may refuse another (the openai package does). */
-  get #name(): string {
-    this.#id ??= this.#parts.toldId() ?? this.#parts.responseId;
-    return this.#id;
+  /** The answer's id stays. A client that was told one may refuse another (the openai package does). */
+  #begin({ id }: Json): void {
+    const own = typeof id === "string" && id !== "" ? id : this.#parts.responseId;
+    this.#id ??= this.#parts.toldId() ?? own;
   }
 
   #itemAdded(event: Json): Said {
@@ -289,6 +288,7 @@ export class Answer {
   #completed(type: string, event: Json): Said {
     if (this.#ended) return [];
     const response = recordOf(event.response);
+    this.#begin(response);
     const reason = recordOf(response.incomplete_details).reason;
     const kind = type === "response.incomplete" && !lengthStops.has(reason) ? type : "response.completed";
     const said = this.#missing(recordsOf(response.output));
@@ -360,11 +360,10 @@ export class Answer {
     const response = recordOf(event.response);
     const output = this.#finalOutput(response.output);
     const usage = this.#summed(response);
-    const same =
-      output === response.output && response.id === this.#name && (usage ?? null) === (response.usage ?? null);
+    const same = output === response.output && response.id === this.#id && (usage ?? null) === (response.usage ?? null);
     if (same) return event;
     const { usage: _, ...rest } = response;
-    return { ...event, response: { ...rest, id: this.#name, output, ...(usage === undefined ? {} : { usage }) } };
+    return { ...event, response: { ...rest, id: this.#id, output, ...(usage === undefined ? {} : { usage }) } };
   }
 
   #finalOutput(output: unknown): unknown {

@@ -88,11 +88,12 @@ describe.each(dialects)("on $path", ({ path, message }) => {
   });
 
   it("LM Studio's own errors pass as they are", async () => {
+    const text = '{"error":{"message":"no","type":"invalid_request_error","param":"input.0","code":"invalid_type"}}';
     await using upstream = await startUpstream((response) => {
-      response.writeHead(400, { "content-type": "application/json" }).end('{"error":"no"}');
+      response.writeHead(400, { "content-type": "application/json" }).end(text);
     });
     await using proxy = await startTestProxy({ upstream: upstream.url });
-    expect(await send(proxy.port, path, body)).toMatchObject({ status: 400, text: '{"error":"no"}' });
+    expect(await send(proxy.port, path, body)).toMatchObject({ status: 400, text });
   });
 });
 
@@ -139,8 +140,12 @@ describe("LM Studio dying in the middle of a stream", () => {
   });
 
   it("closes a half-sent event before it says so", async () => {
-    const text = await broken("/v1/responses", 'data: {"cut');
-    expect(text).toMatch(/^data: \{"cut\n\nevent: response\.failed\n/);
+    const text = await broken("/v1/chat/completions", 'data: {"cut');
+    expect(text).toMatch(/^data: \{"cut\n\ndata: \{"error"/);
+  });
+
+  it("leaves a half-sent event out where it can: nobody could read it", async () => {
+    expect(await broken("/v1/responses", 'data: {"cut')).toMatch(/^event: response\.failed\n/);
   });
 
   it("breaks the connection of half a document, which nothing else could tell from a whole one", async () => {

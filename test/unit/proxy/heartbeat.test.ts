@@ -1,6 +1,7 @@
+import { once } from "node:events";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { describe, expect, it } from "vitest";
-import { type Answer, open, send, startTestProxy, startUpstream } from "./harness.ts";
+import { type Answer, open, send, startTestProxy, startUpstream, until } from "./harness.ts";
 
 const streams = [
   ["/v1/responses", "response.in_progress"],
@@ -75,23 +76,36 @@ describe.each(streams)("a long silence on %s", (path, kind) => {
   });
 });
 
-it("a Responses stream that begins with a heartbeat begins with response.created, as strict clients ask", async () => {
+it("a Responses stream that begins with a heartbeat begins with response.created once and keeps its id, as strict clients ask", async () => {
   await using there = await silent({}, (response) => {
-    const created = { type: "response.created", response: { id: "resp_real" } };
+    const event = (type: string, more: object) => `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
+    const real = { id: "resp_real", output: [] };
     response.writeHead(200, { "content-type": "text/event-stream" });
-    response.write(`event: response.created\ndata: ${JSON.stringify(created)}\n\n`);
+    response.write(event("response.created", { response: real }) + event("response.in_progress", { response: real }));
+    const item = { type: "message", id: "msg_1", role: "assistant", content: [] };
+    response.write(event("response.output_item.added", { output_index: 0, item }));
+    setTimeout(() => {
+      response.write(event("response.output_item.done", { output_index: 0, item }));
+      response.end(event("response.completed", { response: { ...real, output: [item] } }));
+    }, 100);
   });
   const answer = await open(there.proxy.port, "/v1/responses", asking(true));
   let text = "";
-  const types = () => eventsOf(text).map(({ data }) => JSON.parse(data) as { type: string; response: { id: string } });
-  there.goOn();
-  for await (const chunk of answer) {
+  answer.setEncoding("utf8").on("data", (chunk: string) => {
     text += chunk;
-    if (types().filter(({ response }) => response.id === "resp_real").length >= 2) break;
-  }
-  expect(types()[0]?.type).toBe("response.created");
-  // Once LM Studio has begun, heartbeats speak of its response.
-  expect(types().at(-1)).toMatchObject({ type: "response.in_progress", response: { id: "resp_real" } });
+  });
+  await until("several heartbeats", () => text.split("response.in_progress").length > 6);
+  there.goOn();
+  await once(answer, "end");
+  const events = eventsOf(text).map(({ data }) => JSON.parse(data) as { type: string; response?: { id: string } });
+  expect(events[0]?.type).toBe("response.created");
+  expect(events.filter(({ type }) => type === "response.created")).toHaveLength(1);
+  expect(new Set(events.flatMap(({ response }) => response?.id ?? [])).size).toBe(1);
+  // Heartbeats went on in the middle of the answer, of the same response.
+  expect(events.findLastIndex(({ type }) => type === "response.in_progress")).toBeGreaterThan(
+    events.findIndex(({ type }) => type === "response.output_item.added"),
+  );
+  expect(events.at(-1)?.type).toBe("response.completed");
 });
 
 it("a client that did not ask for a stream gets none: its status stays LM Studio's own", async () => {

@@ -198,9 +198,10 @@ describe("a client that goes away", () => {
         response.writeHead(200, { "content-type": "application/json" }).write(`{"id":"${"x".repeat(100)}`);
       }
     });
-    // Where a thought may have to be cut out of a document, nothing of it is passed on before it is complete.
-    const models = moment === "in the middle of a document" ? { "*": { thinking: "client" as const } } : {};
-    await using proxy = await startTestProxy({ upstream: upstream.url, models });
+    // Where a thought may have to be cut out of a document, or a call translated, nothing of it is passed on before it is complete.
+    const untouched = { models: { "*": { thinking: "client" as const } }, codexTools: "pass" as const };
+    const config = moment === "in the middle of a document" ? untouched : {};
+    await using proxy = await startTestProxy({ upstream: upstream.url, ...config });
     const client = net.connect(proxy.port, "127.0.0.1");
     const heard: Buffer[] = [];
     client.on("data", (chunk: Buffer) => heard.push(chunk));
