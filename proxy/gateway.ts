@@ -14,6 +14,7 @@ import { lowPriority, threadOf } from "./admission/title-request.ts";
 import type { AnswerForm } from "./answer/leak.ts";
 import { LeakFilter, withoutLeaks } from "./answer/leak.ts";
 import { AnswerMeter } from "./answer/meter.ts";
+import type { Rounds } from "./codex/answer/rounds.ts";
 import { AnswerTranslator } from "./codex/answer/translator.ts";
 import type { CallTable } from "./codex/calls.ts";
 import { answerFault } from "./errors/answer.ts";
@@ -28,6 +29,9 @@ import { headFault } from "./relay/head.ts";
 import { requestHeaders } from "./relay/headers.ts";
 import { written } from "./relay/pieces.ts";
 import { dialectOf, type Route, routeOf } from "./routes.ts";
+import { continuedRequest } from "./search/continued.ts";
+import { SearchLoop } from "./search/loop.ts";
+import type { Searcher } from "./search/searcher.ts";
 import type { RequestRecord } from "./seeing/record.ts";
 import { JsonBody } from "./splice/body.ts";
 import { StrategyMemory } from "./thinking/memory.ts";
@@ -54,6 +58,7 @@ export interface GatewayParts {
   readonly gatekeeper: Gatekeeper;
   readonly admission: Admission;
   readonly catalog: Catalog;
+  readonly searcher: Searcher;
   readonly observer: Observer;
   readonly ownPaths: OwnPaths;
   /** Nothing new is accepted here: clients are asked to open their next connection elsewhere. */
@@ -182,29 +187,32 @@ class ServedRequest {
   }
 
   async #work(route: Route, caller: Caller): Promise<Outcome> {
-    const { upstream, chunks, rewritten, droppedTools, calls } = await this.#prepare(route, caller);
+    const { chunks, rewritten, droppedTools, calls, rounds } = await this.#prepare(route, caller);
     const slot = await this.#slot(caller);
     try {
-      const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-      const headers = requestHeaders(this.#request.rawHeaders, this.#leftOut());
-      headers.push("content-length", String(length));
-      const up = { method: upstream, path: this.#target, headers, body: written(chunks, length) };
+      const up = this.#upstreamRequest(chunks);
       const extra: string[] = [];
       if (rewritten.length > 0) extra.push("x-lmstack-rewritten", headerList(rewritten));
       if (droppedTools.length > 0) extra.push("x-lmstack-dropped-tools", headerList(droppedTools));
       if (slot.waitedMs >= 1) extra.push("x-lmstack-queued-ms", String(Math.round(slot.waitedMs)));
-      return await this.#relay(route, up, extra, this.#modelWork(route, calls));
+      return await this.#relay(route, up, extra, { ...this.#modelWork(route, calls), rounds });
     } finally {
       slot.release();
     }
   }
 
-  async #prepare(route: Route, caller: Caller): Promise<Plan & { readonly upstream: string }> {
+  #upstreamRequest(chunks: readonly Buffer[]): UpstreamRequest {
+    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const headers = requestHeaders(this.#request.rawHeaders, this.#leftOut());
+    headers.push("content-length", String(length));
+    return { method: this.#request.method ?? "POST", path: this.#target, headers, body: written(chunks, length) };
+  }
+
+  async #prepare(route: Route, caller: Caller): Promise<Plan & { readonly rounds?: Rounds | undefined }> {
     const request = this.#request;
     const encoding = request.headers["content-encoding"];
     if (encoding !== undefined && encoding.toLowerCase() !== "identity") throw encodingFault(encoding);
     const body = await this.#readBody(route, caller);
-    const method = request.method ?? "POST";
     const wish = wishOf(this.#config.models, body.whole ? body.json.text("model") : undefined, switchOf(request));
     this.#wish = wish;
     if (!caller.unrestricted) {
@@ -215,7 +223,7 @@ class ServedRequest {
     this.#stream = stream !== undefined && body.json.source(stream) === "true";
     const { endpoint } = route;
     if (endpoint === undefined || !body.whole) {
-      return { upstream: method, chunks: body.json.chunks.list, rewritten: [], droppedTools: [] };
+      return { chunks: body.json.chunks.list, rewritten: [], droppedTools: [] };
     }
     const { codexTools, noThink } = this.#config;
     const found =
@@ -223,9 +231,25 @@ class ServedRequest {
     const options = (found instanceof Promise ? await found : found)?.reasoning;
     const strategy = this.#memory.strategy(noThink, wish.model, options);
     this.#strategy = strategy;
-    const plan = planRequest(body.json, { endpoint, wish, strategy, options, codexTools });
+    const planned = (json: JsonBody) => planRequest(json, { endpoint, wish, strategy, options, codexTools });
+    const plan = planned(body.json);
     this.#rewritten = plan.rewritten;
-    return { upstream: method, ...plan };
+    return { ...plan, rounds: this.#rounds(plan.calls, (items) => planned(continuedRequest(body.json, items)).chunks) };
+  }
+
+  /** How an answer goes on whose model searched the web. Such a request keeps its prompt while it is answered. */
+  #rounds(calls: CallTable | undefined, next: (items: readonly unknown[]) => Buffer[]): Rounds | undefined {
+    const { search } = this.#config;
+    const origin = [...(calls?.origins.values() ?? [])].find(({ kind }) => kind === "web-search");
+    if (search === undefined || origin?.kind !== "web-search") return undefined;
+    return new SearchLoop({
+      searcher: this.#parts.searcher,
+      config: search,
+      settings: origin.settings,
+      requestId: this.#id,
+      request: (items) => this.#upstreamRequest(next(items)),
+      onDefect: (err) => this.#parts.log.error({ requestId: this.#id, err }, "a search failed inside the proxy"),
+    });
   }
 
   /** `whole` is false for a body that is not one JSON object, where the endpoint and the key let such a body pass. */

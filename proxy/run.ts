@@ -15,6 +15,7 @@ import { Succession, takeOver } from "./life/handover.ts";
 import { OwnPaths } from "./own-paths.ts";
 import { StatusPage } from "./page/page.ts";
 import { ProxySources } from "./page/sources.ts";
+import { Searcher } from "./search/searcher.ts";
 import { Eyes } from "./seeing/eyes.ts";
 import { Catalog } from "./upstream/catalog.ts";
 import { readiness } from "./upstream/readiness.ts";
@@ -138,6 +139,7 @@ export async function startProxy(
         handOver: (...call) => succession.handOver(...call),
       }),
   });
+  const searcher = new Searcher(log, (outcome) => eyes.searched(outcome));
   const gateway = createGateway({
     settings: live,
     upstream,
@@ -146,6 +148,7 @@ export async function startProxy(
     gatekeeper,
     admission,
     catalog,
+    searcher,
     ownPaths,
     observer: eyes,
     isLeaving: () => !door.listening,
@@ -163,7 +166,7 @@ export async function startProxy(
   } catch (error) {
     await door.drain(0);
     eyes.close();
-    await upstream.destroy();
+    await Promise.all([upstream.destroy(), searcher.close()]);
     throw error;
   }
   succession.place = address;
@@ -181,7 +184,7 @@ export async function startProxy(
       if (cut > 0) log.warn({ connections: cut }, "connections were cut because drainSeconds were over");
       admission.close();
       eyes.close();
-      await upstream.destroy();
+      await Promise.all([upstream.destroy(), searcher.close()]);
     })();
     return draining;
   };

@@ -12,6 +12,8 @@ export interface SearchLoopParts {
   readonly requestId: string;
   /** The client's request with more items at the end of its `input`, for LM Studio. */
   readonly request: (items: readonly unknown[]) => UpstreamRequest;
+  /** A failure that nothing of SearXNG's explains; the answer ends with what there is. */
+  readonly onDefect: (error: unknown) => void;
 }
 
 export class SearchLoop implements Rounds {
@@ -24,7 +26,16 @@ export class SearchLoop implements Rounds {
     this.#parts = parts;
   }
 
-  async next(
+  async next(...[round, settle, signal]: Parameters<Rounds["next"]>): Promise<UpstreamRequest | undefined> {
+    try {
+      return await this.#next(round, settle, signal);
+    } catch (error) {
+      this.#parts.onDefect(error);
+      return undefined;
+    }
+  }
+
+  async #next(
     { searches, callsClient, output }: Round,
     settle: (id: string, status: "completed" | "failed") => void,
     signal: AbortSignal,

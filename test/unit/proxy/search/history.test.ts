@@ -55,7 +55,7 @@ const continued = (request: string, ...items: unknown[]) => {
 
 it("the next round's request is the client's own, byte for byte, with the answer so far behind it", () => {
   expect(continued('{ "model":"m","input":[ {"a":1} ] ,"x":"\\u0041"}', { b: 2 }, { c: 3 })).toBe(
-    '{ "model":"m","input":[ {"a":1} ,{"b":2},{"c":3}] ,"x":"\\u0041"}',
+    '{ "model":"m","input":[ {"a":1},{"b":2},{"c":3} ] ,"x":"\\u0041"}',
   );
   expect(continued('{"input":[]}', { b: 2 })).toBe('{"input":[{"b":2}]}');
 });
@@ -70,5 +70,10 @@ it("a choice of tools that was forced is forced once, and none stays none", () =
   const choice = (text: string) => JSON.parse(continued(`{"input":[],"tool_choice":${text}}`, {})).tool_choice;
   expect(choice('"required"')).toBe("auto");
   expect(choice('{"type":"web_search"}')).toBe("auto");
+  expect(choice('{"type":"allowed_tools","mode":"required","tools":[1]}')).toEqual({
+    type: "allowed_tools",
+    mode: "auto",
+    tools: [1],
+  });
   expect(choice('"none"')).toBe("none");
 });

@@ -29,6 +29,9 @@ function start(perAnswer = 8, signal = new AbortController().signal) {
     settings: { domains: [], results: 8 },
     requestId: "r1",
     request: (items) => ({ method: "POST", path: "/", headers: [], body: [Buffer.from(JSON.stringify(items))] }),
+    onDefect: (error) => {
+      throw error;
+    },
   });
   let number = 0;
   return async (
