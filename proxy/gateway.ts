@@ -17,6 +17,7 @@ import { AnswerMeter } from "./answer/meter.ts";
 import type { Rounds } from "./codex/answer/rounds.ts";
 import { AnswerTranslator } from "./codex/answer/translator.ts";
 import type { CallTable } from "./codex/calls.ts";
+import { RequestMemo } from "./codex/request/translate.ts";
 import { answerFault } from "./errors/answer.ts";
 import { Fault } from "./errors/fault.ts";
 import { encodingFault, internalFault, websocketFault } from "./errors/request-faults.ts";
@@ -77,7 +78,7 @@ const noHeaders: ReadonlySet<string> = new Set();
 const headerLength = 1_000;
 
 export function createGateway(parts: GatewayParts): Handler {
-  const memory = new StrategyMemory();
+  const memory = { strategies: new StrategyMemory(), requests: new RequestMemo() };
   return (request, response) => {
     if (parts.isLeaving()) response.shouldKeepAlive = false;
     const served = new ServedRequest(parts, memory, request, response);
@@ -85,9 +86,15 @@ export function createGateway(parts: GatewayParts): Handler {
   };
 }
 
+/** What earlier requests leave to later ones. */
+interface GatewayMemory {
+  readonly strategies: StrategyMemory;
+  readonly requests: RequestMemo;
+}
+
 class ServedRequest {
   readonly #parts: GatewayParts;
-  readonly #memory: StrategyMemory;
+  readonly #memory: GatewayMemory;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #config: ProxyConfig;
@@ -110,7 +117,7 @@ class ServedRequest {
   /** Thoughts that were cut out of a whole answer. */
   #leaks = 0;
 
-  constructor(parts: GatewayParts, memory: StrategyMemory, request: IncomingMessage, response: ServerResponse) {
+  constructor(parts: GatewayParts, memory: GatewayMemory, request: IncomingMessage, response: ServerResponse) {
     this.#parts = parts;
     this.#memory = memory;
     this.#request = request;
@@ -226,12 +233,16 @@ class ServedRequest {
       return { chunks: body.json.chunks.list, rewritten: [], droppedTools: [] };
     }
     const { codexTools, noThink } = this.#config;
-    const found =
-      wish.thinking === "off" && endpoint !== "responses" ? this.#parts.catalog.find(wish.model) : undefined;
-    const options = (found instanceof Promise ? await found : found)?.reasoning;
-    const strategy = this.#memory.strategy(noThink, wish.model, options);
+    const asks = endpoint === "responses" ? holdsImages(body.json) : wish.thinking === "off";
+    const found = asks ? this.#parts.catalog.find(wish.model) : undefined;
+    const model = found instanceof Promise ? await found : found;
+    const options = model?.reasoning;
+    const strategy = this.#memory.strategies.strategy(noThink, wish.model, options);
     this.#strategy = strategy;
-    const planned = (json: JsonBody) => planRequest(json, { endpoint, wish, strategy, options, codexTools });
+    const search = this.#config.search && this.#parts.searcher;
+    const memo = this.#memory.requests;
+    const facts = { endpoint, wish, strategy, options, codexTools, memo, images: model?.vision, search };
+    const planned = (json: JsonBody) => planRequest(json, facts);
     const plan = planned(body.json);
     this.#rewritten = plan.rewritten;
     return { ...plan, rounds: this.#rounds(plan.calls, (items) => planned(continuedRequest(body.json, items)).chunks) };
@@ -384,7 +395,7 @@ class ServedRequest {
     const model = this.#wish?.model;
     const chat = this.#label.endsWith("/chat/completions") && this.#wish?.thinking === "off";
     if (chat && model !== undefined && this.#strategy !== undefined && (leaks > 0 || (tokens?.reasoning ?? 0) > 0))
-      this.#memory.thought(model, this.#strategy);
+      this.#memory.strategies.thought(model, this.#strategy);
     const durationMs = now - this.#started;
     return {
       requestId: this.#id,
@@ -419,6 +430,11 @@ export function asksForKeys({ keys, keysFile }: ProxyConfig): boolean {
 
 function formOf({ form }: Route): AnswerForm | undefined {
   return form === "embeddings" ? undefined : form;
+}
+
+/** Only then it matters whether the model can see. */
+function holdsImages(body: JsonBody): boolean {
+  return body.chunks.includes('"input_image"');
 }
 
 function switchOf(request: IncomingMessage): string | undefined {

@@ -1,15 +1,16 @@
 /** What is changed in a request's body before LM Studio gets it. Pure: the body's outline and the wish in, the new bytes out. */
 import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
 import type { CallTable } from "./codex/calls.ts";
-import { rewriteForLmStudio } from "./codex/rewrite.ts";
+import { type RequestMemo, type RequestOptions, translateRequest } from "./codex/request/translate.ts";
 import type { JsonBody } from "./splice/body.ts";
 import { Rewriting } from "./splice/rewriting.ts";
 import { switchThinking, type ThinkingRequest } from "./thinking/rules.ts";
 import type { Wish } from "./thinking/wish.ts";
 
-export interface PlanFacts extends Omit<ThinkingRequest, "thinking"> {
+export interface PlanFacts extends Omit<ThinkingRequest, "thinking">, RequestOptions {
   readonly wish: Wish;
   readonly codexTools: ProxyConfig["codexTools"];
+  readonly memo: RequestMemo;
 }
 
 export interface Plan {
@@ -23,20 +24,16 @@ export interface Plan {
 }
 
 /** Throws `SyntaxError` when a part that has to be read is not JSON inside. */
-export function planRequest(body: JsonBody, { wish, codexTools, ...request }: PlanFacts): Plan {
+export function planRequest(body: JsonBody, { wish, codexTools, memo, images, search, ...request }: PlanFacts): Plan {
   const rewriting = new Rewriting(body);
   const rewritten: string[] = [];
-  let droppedTools: readonly string[] = [];
   if (wish.aliased) {
     rewriting.set("model", JSON.stringify(wish.model));
     rewritten.push("model-alias");
   }
   if (switchThinking(rewriting, { ...request, thinking: wish.thinking })) rewritten.push(`thinking-${wish.thinking}`);
-  if (request.endpoint === "responses" && codexTools === "translate") {
-    const { applied, notes } = rewriteForLmStudio(rewriting);
-    rewritten.push(...applied);
-    droppedTools = notes.droppedTools;
-    return { chunks: rewriting.chunks(), rewritten, droppedTools, calls: { origins: new Map(), plain: true } };
-  }
-  return { chunks: rewriting.chunks(), rewritten, droppedTools };
+  if (request.endpoint !== "responses" || codexTools !== "translate")
+    return { chunks: rewriting.chunks(), rewritten, droppedTools: [] };
+  const { applied, droppedTools, calls } = translateRequest(rewriting, { images, search }, memo);
+  return { chunks: rewriting.chunks(), rewritten: [...rewritten, ...applied], droppedTools, calls };
 }

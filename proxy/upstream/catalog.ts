@@ -9,6 +9,8 @@ export interface CatalogModel {
   /** Requests that the instance works on at once; undefined when LM Studio does not tell. */
   readonly parallel: number | undefined;
   readonly contextLength: number | undefined;
+  /** Whether it takes images; undefined when LM Studio does not tell. */
+  readonly vision?: boolean | undefined;
 }
 
 /** Keyed by the identifier of each loaded instance. */
@@ -85,7 +87,7 @@ interface ListedModel {
     readonly id?: unknown;
     readonly config?: { readonly parallel?: unknown; readonly context_length?: unknown };
   }[];
-  readonly capabilities?: { readonly reasoning?: { readonly allowed_options?: unknown } };
+  readonly capabilities?: { readonly vision?: unknown; readonly reasoning?: { readonly allowed_options?: unknown } };
 }
 
 /** Throws when `answer` is not the list that `/api/v1/models` gives. */
@@ -102,10 +104,12 @@ function readModels(answer: unknown): LoadedModels {
   for (const model of listed as ListedModel[]) {
     const options = model.capabilities?.reasoning?.allowed_options;
     const reasoning = Array.isArray(options) ? options.map(String) : undefined;
+    const { vision: sees } = model.capabilities ?? {};
+    const vision = typeof sees === "boolean" ? sees : undefined;
     for (const { id, config } of model.loaded_instances ?? []) {
       if (typeof id !== "string") continue;
       const parallel = positive(config?.parallel);
-      loaded.set(id, { reasoning, parallel, contextLength: positive(config?.context_length) });
+      loaded.set(id, { reasoning, parallel, contextLength: positive(config?.context_length), vision });
     }
   }
   return loaded;
