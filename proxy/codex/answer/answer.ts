@@ -12,7 +12,7 @@ import type { Pieces } from "./pieces.ts";
 import type { NoteRepair, RepairKind } from "./repairs.ts";
 import { type Call, callOf, opened, renamedId, restored } from "./restore.ts";
 import type { Round, SearchCall } from "./rounds.ts";
-import { summedUsage, validUsage } from "./usage.ts";
+import { usageOfRounds, validUsage } from "./usage.ts";
 
 export interface AnswerParts {
   readonly calls: CallTable;
@@ -384,7 +384,7 @@ export class Answer {
   }
 
   #summed({ usage }: Json): Json | undefined {
-    return summedUsage(this.#usage, validUsage(usage));
+    return usageOfRounds(this.#usage, validUsage(usage));
   }
 
   #failed(said: Json): Said {

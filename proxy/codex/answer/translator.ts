@@ -58,6 +58,8 @@ export class AnswerTranslator implements AnswerFilter {
   #kept: Buffer[] = [];
   #keptLength = 0;
   #sawPiece = false;
+  /** What is being read. */
+  #bytes: Buffer = nothing;
   /** What is added to the sequence numbers of what passes, and the number of the next event when LM Studio numbers none. */
   #shift = 0;
   #next: number | undefined;
@@ -158,12 +160,14 @@ export class AnswerTranslator implements AnswerFilter {
   /** Reads all complete events; the index behind the last one. */
   #readEvents(bytes: Buffer): number {
     let at = 0;
+    this.#bytes = bytes;
     while (this.#answer.fault === undefined && this.#reader.read(bytes, at)) {
       this.#event(bytes, at, this.#reader.end);
       at = this.#reader.end;
     }
+    this.#bytes = nothing;
     if (this.#answer.fault !== undefined) return bytes.length;
-    if (this.#sawPiece) this.#keep(bytes);
+    if (this.#sawPiece || this.#answer.isOpen) this.#keep(bytes.subarray(0, at));
     return at;
   }
 
@@ -246,7 +250,7 @@ export class AnswerTranslator implements AnswerFilter {
     const pieces = new Pieces();
     if (this.#keptLength > mostKept) return pieces;
     const reader = new EventReader();
-    const bytes = Buffer.concat(this.#kept, this.#keptLength);
+    const bytes = Buffer.concat([...this.#kept, this.#bytes]);
     for (let at = 0; reader.read(bytes, at); at = reader.end) {
       const event = eventData(bytes, reader.dataStart, reader.dataEnd, reader.dataLines);
       if (isRecord(event)) pieces.add(event);

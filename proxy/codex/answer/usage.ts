@@ -31,17 +31,23 @@ export function validUsage(usage: unknown): Json | undefined {
   };
 }
 
-/** Of all rounds of an answer. */
-export function summedUsage(one: Json | undefined, other: Json | undefined): Json | undefined {
-  if (one === undefined || other === undefined) return one ?? other;
-  const sum: Record<string, unknown> = { ...one };
-  for (const [key, value] of Object.entries(other)) {
-    const before = one[key];
-    if (typeof value === "number" && typeof before === "number") sum[key] = before + value;
-    else if (isRecord(value)) sum[key] = summedUsage(isRecord(before) ? before : undefined, value);
-    else sum[key] ??= value;
-  }
-  return sum;
+/**
+ * Of an answer that goes on: `last` has the prompt that holds everything before it. Prompts are not added up, because Codex takes the total for what
+ * fills the context, and compacts by it (0.169: an answer of three rounds on a small context would always be followed by a compaction).
+ */
+export function usageOfRounds(earlier: Json | undefined, last: Json | undefined): Json | undefined {
+  if (earlier === undefined || last === undefined) return last ?? earlier;
+  const output = (earlier.output_tokens as number) + (last.output_tokens as number);
+  const thoughts = [earlier, last].map(({ output_tokens_details: of }) => (isRecord(of) ? of.reasoning_tokens : 0));
+  const reasoning = thoughts.reduce<number>((sum, each) => sum + (count(each) ?? 0), 0);
+  return {
+    ...last,
+    output_tokens: output,
+    ...(isRecord(last.output_tokens_details) && {
+      output_tokens_details: { ...last.output_tokens_details, reasoning_tokens: reasoning },
+    }),
+    total_tokens: (last.input_tokens as number) + output,
+  };
 }
 
 /** Absent and null are fine; an object has to hold its count. */

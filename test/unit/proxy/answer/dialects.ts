@@ -2,7 +2,7 @@
 import { createParser } from "eventsource-parser";
 import type { AnswerForm } from "../../../../proxy/answer/leak.ts";
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 type Pieces = readonly string[];
 
 export interface Dialect {
