@@ -236,7 +236,8 @@ export class AnswerTranslator implements AnswerFilter {
 
   #keep(bytes: Buffer): void {
     if (this.#keptLength > mostKept) return;
-    this.#kept.push(bytes);
+    // A view of a few bytes would keep all that was read with them.
+    this.#kept.push(bytes.buffer.byteLength > 2 * bytes.length ? Buffer.from(bytes) : bytes);
     this.#keptLength += bytes.length;
   }
 
