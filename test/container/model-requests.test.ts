@@ -233,7 +233,7 @@ describe("Codex", () => {
     expect((await post(`${place.sim.url}/v1/responses`, body)).status).toBeGreaterThanOrEqual(400);
     const answer = await post(`${place.proxy.url}/v1/responses`, body);
     expect(answer.status, JSON.stringify(answer.json)).toBe(200);
-    expect(answer.headers.get("x-lmstack-dropped-tools")).toBe("namespace:multi_agent_v1, web_search");
+    expect(answer.headers.get("x-lmstack-dropped-tools")).toBe("web_search");
     expect(place.sim.bodies("/v1/responses").at(-1)).toMatchObject({
       instructions: "one\n\ntwo",
       reasoning: { summary: "auto", effort: "none" },

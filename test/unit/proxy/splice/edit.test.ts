@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { JsonBody } from "../../../../proxy/splice/body.ts";
 import { Chunks } from "../../../../proxy/splice/chunks.ts";
-import { changeMembers } from "../../../../proxy/splice/edit.ts";
+import { changeElements, changeMembers } from "../../../../proxy/splice/edit.ts";
 import { objectText, valueText } from "../json-text.ts";
 
 const changed = (text: string, changes: ReadonlyMap<string, string | undefined>) => {
@@ -82,4 +82,37 @@ describe("changing members", () => {
     chunks.push(Buffer.from("0123456789"));
     expect(() => chunks.edited(edits)).toThrow(RangeError);
   });
+});
+
+describe("changing elements of a list", () => {
+  const list = fc.array(valueText, { maxLength: 8 });
+  const change = fc.tuple(fc.nat(7), fc.oneof(fc.constant(""), valueText, fc.constant("1,2")));
+
+  it("parses to the list with exactly those elements replaced, removed and added", () => {
+    fc.assert(
+      fc.property(list, fc.array(change), fc.array(valueText, { maxLength: 2 }), (texts, changes, added) => {
+        const body = JsonBody.of(Buffer.from(`{"input":[ ${texts.join(" , ")} ],"z":1}`));
+        const wanted = new Map(changes.filter(([index]) => index < texts.length));
+        const found = body.find("input");
+        if (found === undefined) throw new Error("the list was not found");
+        const result = Buffer.concat(body.chunks.edited(changeElements(found, wanted, added))).toString();
+        const expected = texts.map((text, index) => wanted.get(index) ?? text).filter((text) => text !== "");
+        expect(JSON.parse(result)).toEqual(JSON.parse(`{"input":[${[...expected, ...added].join(",")}],"z":1}`));
+      }),
+    );
+  });
+});
+
+it("a text is found in a body however its bytes came in chunks", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.stringMatching(/^[ab]{0,3}$/), { maxLength: 8 }),
+      fc.stringMatching(/^[ab]{1,5}$/),
+      (parts, text) => {
+        const chunks = new Chunks();
+        for (const part of parts) chunks.push(Buffer.from(part));
+        expect(chunks.includes(text)).toBe(parts.join("").includes(text));
+      },
+    ),
+  );
 });

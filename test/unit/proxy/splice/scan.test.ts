@@ -17,12 +17,14 @@ describe("scanning an object", () => {
     );
   });
 
-  it("finds the elements of a list where they lie, with their type and role", () => {
+  it("finds the elements of a list where they lie, and what is told of them", () => {
     const element = fc.oneof(
       valueText,
       objectText({
         type: fc.constantFrom('"message"', "7"),
         role: fc.constantFrom('"us\\u0065r"', "null", '"system"'),
+        output: fc.constantFrom('"text"', "[]", "null"),
+        namespace: fc.constantFrom('"n"', "null"),
       }),
     );
     fc.assert(
@@ -31,11 +33,14 @@ describe("scanning an object", () => {
         const found = body.find("input")?.elements ?? [];
         expect(found.map((span) => body.source(span))).toEqual(items.map((item) => item.trim()));
         found.forEach((span, index) => {
-          const parsed = JSON.parse(items[index] as string) as { type?: unknown; role?: unknown } | null;
+          const parsed = JSON.parse(items[index] as string) as Record<string, unknown> | null;
           const own = typeof parsed === "object" && !Array.isArray(parsed) ? parsed : null;
           for (const key of ["type", "role"] as const) {
             expect(span[key]).toBe(typeof own?.[key] === "string" ? own[key] : undefined);
           }
+          expect(span.namespaced ?? false).toBe(own !== null && Object.hasOwn(own, "namespace"));
+          expect(span.output === 0x22).toBe(typeof own?.output === "string");
+          expect(span.output === 0x5b).toBe(Array.isArray(own?.output));
         });
       }),
     );
