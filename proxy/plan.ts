@@ -2,6 +2,7 @@
 import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
 import type { CallTable } from "./codex/calls.ts";
 import { type RequestMemo, type RequestOptions, translateRequest } from "./codex/request/translate.ts";
+import { fitRequest } from "./prompt/fit.ts";
 import type { JsonBody } from "./splice/body.ts";
 import { Rewriting } from "./splice/rewriting.ts";
 import { switchThinking, type ThinkingRequest } from "./thinking/rules.ts";
@@ -31,9 +32,21 @@ export function planRequest(body: JsonBody, { wish, codexTools, memo, images, se
     rewriting.set("model", JSON.stringify(wish.model));
     rewritten.push("model-alias");
   }
+  const { applied, ...found } = forLmStudio(rewriting, {
+    endpoint: request.endpoint,
+    codexTools,
+    memo,
+    images,
+    search,
+  });
+  // Behind them: only then it is known what goes last in a conversation.
   if (switchThinking(rewriting, { ...request, thinking: wish.thinking })) rewritten.push(`thinking-${wish.thinking}`);
-  if (request.endpoint !== "responses" || codexTools !== "translate")
-    return { chunks: rewriting.chunks(), rewritten, droppedTools: [] };
-  const { applied, droppedTools, calls } = translateRequest(rewriting, { images, search }, memo);
-  return { chunks: rewriting.chunks(), rewritten: [...rewritten, ...applied], droppedTools, calls };
+  return { chunks: rewriting.chunks(), rewritten: [...rewritten, ...applied], ...found };
+}
+
+type Fitting = Pick<PlanFacts, "endpoint" | "codexTools" | "memo"> & RequestOptions;
+
+function forLmStudio(rewriting: Rewriting, { endpoint, codexTools, memo, ...options }: Fitting) {
+  if (codexTools !== "translate" || endpoint === "native-chat") return { applied: [], droppedTools: [] };
+  return endpoint === "responses" ? translateRequest(rewriting, options, memo) : fitRequest(rewriting, endpoint);
 }

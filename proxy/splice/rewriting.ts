@@ -1,6 +1,7 @@
 /** Everything that several rules want changed in one body, as one set of edits: rules do not know of each other. */
 import type { JsonBody } from "./body.ts";
 import { changeElements, changeMembers, type Edit } from "./edit.ts";
+import type { Element } from "./outline.ts";
 
 interface ListChanges {
   /** By index; empty removes. */
@@ -40,6 +41,12 @@ export class Rewriting {
     let count = this.body.find(key)?.elements?.length ?? 0;
     for (const text of this.#lists.get(key)?.changes.values() ?? []) if (text === "") count--;
     return count;
+  }
+
+  /** The last element of a top list that nobody has removed. */
+  last(key: string): Element | undefined {
+    const changes = this.#lists.get(key)?.changes;
+    return this.body.find(key)?.elements?.findLast((_, index) => changes?.get(index) !== "");
   }
 
   /** Inside a member that nobody sets, and that has no element replaced there. */

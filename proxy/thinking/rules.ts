@@ -67,8 +67,8 @@ function nestedSwitch(rewriting: Rewriting, key: string, inner: string, offValue
 
 /** Behind the last message, unless that is the assistant's: two in a row are refused, and a client's own prefill is not ours to touch. */
 function addPrefill(rewriting: Rewriting): boolean {
-  const last = rewriting.body.find("messages")?.elements?.at(-1);
+  const last = rewriting.last("messages");
   if (last === undefined || last.role === "assistant") return false;
-  rewriting.edit({ start: last.end, end: last.end, text: `,${closedThought}` });
+  rewriting.append("messages", closedThought);
   return true;
 }
