@@ -13,6 +13,7 @@ import { allPeers } from "./peers/all.ts";
 import type { Peer, PeerContext, PeerName, RunningPeer } from "./peers/peer.ts";
 import type { Report, Section } from "./report/report.ts";
 import { type ComparedName, comparedNames, comparedRows, type Stage } from "./rows/compared.ts";
+import { conversationRow } from "./rows/conversation.ts";
 import { cancelRow, idleRow, type OwnResult, startRow } from "./rows/own.ts";
 import { StandIn } from "./stand-in.ts";
 
@@ -129,4 +130,5 @@ const ownRows: Readonly<Record<string, OwnRow>> = {
   idle: { title: "1,000 open idle streams", measure: idleRow },
   cancel: { title: "a client goes away", measure: cancelRow },
   start: { title: "cold start", measure: (context, _standIn, sizes) => startRow(context, sizes) },
+  conversation: { title: "a Codex conversation of 30 turns", measure: conversationRow },
 };

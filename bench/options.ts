@@ -12,6 +12,7 @@ export const rowNames = [
   "idle",
   "cancel",
   "start",
+  "conversation",
 ] as const;
 export type RowName = (typeof rowNames)[number];
 
@@ -36,7 +37,7 @@ export const help = `Measures the proxy beside its peers on this machine, with L
 
 The bars are measured with Node's own HTTP client and server on both sides, as the figures were that they come from. The row "limits" repeats some of
 them with a load side that costs as little as it can, which shows how far each peer can go; "turn" is a real Codex turn, whose tools have to be
-translated. No bar hangs on those two.
+translated. No bar hangs on those two. "conversation" is what turn 30 of a growing Codex conversation costs beyond passing it on, in CPU time.
 
 A full run of all rows also writes bench/results/. Peers are installed when they are missing: nginx-light and haproxy by apt (as root), LiteLLM
 by pip into .lmstack/bench. The exit status is 1 when a bar falls short, 2 when the command line is wrong.`;
@@ -77,6 +78,8 @@ export interface Sizes {
   readonly restSeconds: number;
   readonly cancels: number;
   readonly starts: number;
+  /** Of 30 turns each. */
+  readonly conversations: number;
 }
 
 export const fullSizes: Sizes = {
@@ -89,6 +92,7 @@ export const fullSizes: Sizes = {
   restSeconds: 5,
   cancels: 200,
   starts: 15,
+  conversations: 40,
 };
 
 export const quickSizes: Sizes = {
@@ -101,4 +105,5 @@ export const quickSizes: Sizes = {
   restSeconds: 2,
   cancels: 200,
   starts: 5,
+  conversations: 15,
 };

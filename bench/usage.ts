@@ -19,11 +19,16 @@ function ownCpuMs(pid: number): number {
   // The name may hold spaces and brackets; what follows it is fixed. utime and stime are fields 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ticks = Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
+  return Math.max(ticks * tickMs, threadsCpuMs(pid));
+}
+
+/** Of the threads that live: fine enough for a single request, as long as no thread ends meanwhile. */
+export function threadsCpuMs(pid: number): number {
   const nanoseconds = threadsOf(pid).reduce(
     (sum, thread) => sum + Number(readProc(pid, `task/${thread}/schedstat`).split(" ")[0]),
     0,
   );
-  return Math.max(ticks * tickMs, nanoseconds / 1e6);
+  return nanoseconds / 1e6;
 }
 
 function threadsOf(pid: number): string[] {

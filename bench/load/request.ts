@@ -76,23 +76,31 @@ export function codexSizeBody(model: string, bytes: number): string {
 
 /** What Codex sends in a turn, grown to `bytes`: its tools of every kind, instructions, and a conversation with calls and their output. */
 export function codexTurnBody(model: string, bytes: number): string {
-  const body = {
+  const items: Record<string, unknown>[] = [
+    message("developer", "You are a coding agent running in the Codex CLI, a terminal-based assistant. ".repeat(16)),
+    message(
+      "user",
+      "<environment_context>\n  <cwd>/home/user/work</cwd>\n  <shell>bash</shell>\n</environment_context>",
+    ),
+    message("user", "Find the lines that tell of an error and put them into a function of their own."),
+    {
+      type: "function_call",
+      name: "exec_command",
+      arguments: JSON.stringify({ cmd: "sed -n 1,400p src/log.ts", workdir: "/home/user/work" }),
+      call_id: "call_1",
+    },
+    { type: "function_call_output", call_id: "call_1", output: "" },
+  ];
+  const output = filling(bytes - Buffer.byteLength(codexBody(model, items)));
+  Object.assign(items[4] as object, { output });
+  return codexBody(model, items);
+}
+
+/** Around the items of a conversation: Codex's tools and settings. */
+export function codexBody(model: string, input: readonly unknown[]): string {
+  return JSON.stringify({
     model,
-    input: [
-      message("developer", "You are a coding agent running in the Codex CLI, a terminal-based assistant. ".repeat(16)),
-      message(
-        "user",
-        "<environment_context>\n  <cwd>/home/user/work</cwd>\n  <shell>bash</shell>\n</environment_context>",
-      ),
-      message("user", "Find the lines that tell of an error and put them into a function of their own."),
-      {
-        type: "function_call",
-        name: "exec_command",
-        arguments: JSON.stringify({ cmd: "sed -n 1,400p src/log.ts", workdir: "/home/user/work" }),
-        call_id: "call_1",
-      },
-      { type: "function_call_output", call_id: "call_1", output: "" },
-    ] as Record<string, unknown>[],
+    input,
     tools: codexTools(),
     tool_choice: "auto",
     parallel_tool_calls: true,
@@ -101,18 +109,15 @@ export function codexTurnBody(model: string, bytes: number): string {
     stream: false,
     include: ["reasoning.encrypted_content"],
     prompt_cache_key: "01a205e9-d578-7283-9f38-cefe6c56c7a5",
-  };
-  const output = filling(bytes - Buffer.byteLength(JSON.stringify(body)));
-  Object.assign(body.input[4] as object, { output });
-  return JSON.stringify(body);
+  });
 }
 
 /** Text that takes at least `bytes` as JSON. */
-function filling(bytes: number): string {
+export function filling(bytes: number): string {
   return line.repeat(Math.max(0, Math.ceil(bytes / (JSON.stringify(line).length - 2))));
 }
 
-function message(role: string, text: string) {
+export function message(role: string, text: string) {
   return { type: "message", role, content: [{ type: "input_text", text }] };
 }
 

@@ -10,22 +10,24 @@ import { startChild, whenReady } from "../children.ts";
 import { benchKey } from "../load/request.ts";
 import { accepting, freePort, type Peer, type PeerContext, type RunningPeer } from "./peer.ts";
 
-export const lmstack: Peer = {
+/** `more`: settings other than the ordinary ones. */
+export const lmstackWith = (more: Partial<ProxyConfigInput>): Peer => ({
   name: "lmstack",
   slow: false,
   prepare: async () => `Node ${process.version}`,
   async start(context) {
-    const { port, child } = await startProxy(context);
+    const { port, child } = await startProxy(context, more);
     await whenReady(child, "the proxy", accepting(port, 10));
     return { port, process: child } satisfies RunningPeer;
   },
-};
+});
+export const lmstack = lmstackWith({});
 
 let bundled: Promise<Uint8Array> | undefined;
 let started = 0;
 
 /** The process just spawned, not yet listening. */
-export async function startProxy({ backendPort, core, folder }: PeerContext) {
+export async function startProxy({ backendPort, core, folder }: PeerContext, more: Partial<ProxyConfigInput> = {}) {
   const own = join(folder, `lmstack-${++started}`);
   await mkdir(own);
   bundled ??= bundle("proxy");
@@ -34,7 +36,7 @@ export async function startProxy({ backendPort, core, folder }: PeerContext) {
   const port = await freePort();
   const keys = [{ id: "bench", sha256: createHash("sha256").update(benchKey).digest("hex") }];
   await writeFile(join(own, "keys.json"), JSON.stringify({ keys }), { mode: 0o600 });
-  await writeFile(join(own, "proxy.json"), JSON.stringify(configuration(port, backendPort)));
+  await writeFile(join(own, "proxy.json"), JSON.stringify({ ...configuration(port, backendPort), ...more }));
   const log = openSync(join(own, "access.log"), "w");
   const command = [process.execPath, ...proxyNodeOptions, program, "--config", join(own, "proxy.json")];
   // As on a host: nothing of this run's own environment changes how Node works.

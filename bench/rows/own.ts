@@ -19,7 +19,7 @@ export interface OwnResult {
 
 const idleStreams = 1_000;
 
-function figure(row: string, peer: string, metric: string, unit: string, values: readonly number[]): Figure {
+export function figure(row: string, peer: string, metric: string, unit: string, values: readonly number[]): Figure {
   return { row, peer, metric, unit, ...spread(values), toDirect: null, toNginx: null };
 }
 
