@@ -52,7 +52,7 @@ export function assignNames(origins: Iterable<CallOrigin>): ReadonlyMap<string, 
       wishes.set(name, (wishes.get(name) ?? 0) + 1);
     }
   }
-  for (const origin of others.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))) {
+  for (const origin of others) {
     let name = flatName(origin);
     if (taken.has(name) || wishes.get(name) !== 1) {
       let salt = 0;

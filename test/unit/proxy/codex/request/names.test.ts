@@ -43,6 +43,11 @@ describe("the names under which LM Studio is told of tools", () => {
     );
   });
 
+  it("lead to one tool each: where none has the better right to a name, nobody gets it", () => {
+    const both = [originOf("function", "b__c", "a"), originOf("function", "c", "a__b")];
+    for (const name of assignNames(both).values()) expect(name).toMatch(/^a__b__c_[0-9a-f]{8}$/);
+  });
+
   it("tell the namespace, and are cut with a hash where they are too long", () => {
     expect(flatName(originOf("function", "log", "mcp__git"))).toBe("mcp__git__log");
     expect(flatName(originOf("function", "exec_command", "functions"))).toBe("exec_command");

@@ -231,6 +231,32 @@ describe("a conversation's items in the forms that LM Studio takes", () => {
     expect(body.input[0].name).not.toBe("mcp__git__log");
   });
 
+  it("a function whose name LM Studio would refuse is called by its other name in the history too", () => {
+    const name = "x".repeat(70);
+    const item = { type: "function_call", name, arguments: "{}", call_id: "c" };
+    const { body, calls } = translate({ tools: [func(name)], input: [user, item] });
+    expect(body.tools[0].name).toHaveLength(64);
+    expect(body.input[1].name).toBe(body.tools[0].name);
+    expect(calls.origins.get(body.tools[0].name)).toEqual({ kind: "function", name });
+  });
+
+  it("what was kept of an earlier turn is not used where tools, the model's eyes or a search's results are others", () => {
+    const memo = new RequestMemo();
+    const image = { type: "input_image", image_url: "data:image/png;base64,AA" };
+    const input = [
+      { type: "function_call", name: "log", namespace: "git", arguments: "{}", call_id: "c" },
+      { type: "function_call_output", call_id: "c", output: [image] },
+      { type: "web_search_call", id: "ws_1", status: "completed", action: { type: "search", query: "q" } },
+    ];
+    const turn = (tools: unknown[], options: RequestOptions) =>
+      JSON.stringify(translate({ tools, input }, options, memo).body.input);
+    const clash = [func("git__log"), namespace("git", func("log"))];
+    expect(turn([], { images: false })).toMatch(/"git__log"[^]*text only[^]*no longer at hand/);
+    expect(turn(clash, { images: false })).toMatch(/"git__log_[0-9a-f]{8}"/);
+    expect(turn([], { images: true })).toContain("base64");
+    expect(turn([], { images: false, search: { recall: () => "found it" } })).toContain("found it");
+  });
+
   it("an output that is a list becomes text; its images follow behind the last output, in a message", () => {
     const image = { type: "input_image", image_url: "data:image/png;base64,AA", detail: "high" };
     const items = history([
