@@ -1,5 +1,7 @@
 /** A model as LM Studio knows it: a file on disk, and what its header says. */
 
+import type { Generation, Piece } from "./engine/engine.ts";
+
 /** How a scripted model behaves. Any user message can override a figure with words such as `sim:tokens=500` or `sim:steps=2`. */
 export interface Script {
   /** The model thinks unless thinking is switched off in a way that LM Studio honours. */
@@ -14,7 +16,12 @@ export interface Script {
   readonly prefillMs: number;
   /** Tool calls before the answer, when the request offers `exec_command`. */
   readonly toolSteps: number;
+  /** It takes images. */
+  readonly vision: boolean;
 }
+
+/** What a test makes of a conversation; undefined leaves it to the script. */
+export type Agent = (request: Omit<Generation, "signal">) => Iterable<Piece> | undefined;
 
 export const defaultScript: Script = {
   thinks: true,
@@ -23,6 +30,7 @@ export const defaultScript: Script = {
   tokenMs: 2,
   prefillMs: 0,
   toolSteps: 1,
+  vision: false,
 };
 
 export interface DownloadedModel {
@@ -40,4 +48,6 @@ export interface DownloadedModel {
   readonly maxContextLength: number;
   /** Present for a model that the script engine plays; a real GGUF has none. */
   readonly script: Script | null;
+  /** Decides in the script's place. */
+  readonly agent?: Agent;
 }

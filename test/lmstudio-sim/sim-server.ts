@@ -4,7 +4,7 @@ import { defaultSettings, type Settings } from "./daemon/settings.ts";
 import { engineOf } from "./engine/choose.ts";
 import { startHttpServer } from "./http/server.ts";
 import { type JournalEntry, memoryJournal } from "./journal.ts";
-import { type DownloadedModel, defaultScript, type Script } from "./model.ts";
+import { type Agent, type DownloadedModel, defaultScript, type Script } from "./model.ts";
 import { defaultTraps, type Traps } from "./traps.ts";
 
 interface SimModel extends Partial<Script> {
@@ -18,6 +18,8 @@ interface SimModel extends Partial<Script> {
   readonly enableThinking?: boolean;
   /** A real GGUF: played by the llama engine instead of a script. */
   readonly gguf?: string;
+  /** Decides what is said and called. */
+  readonly agent?: Agent;
 }
 
 interface SimServerOptions extends Partial<Traps> {
@@ -35,6 +37,10 @@ export interface SimServer extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly instances: Instances;
+  /** As if killed: every connection breaks at once, and nobody listens any more. */
+  down(): Promise<void>;
+  /** On the same port again. */
+  up(): Promise<void>;
   journal(): JournalEntry[];
   /** Bodies of the requests to one path, parsed. */
   bodies(path: string): Record<string, unknown>[];
@@ -58,14 +64,14 @@ export async function startSimServer(options: SimServerOptions = {}): Promise<Si
     },
   };
   const catalog = models.map(asDownloaded);
-  const thinking = new Map(models.map((model) => [`local/${model.id}/${model.id}.gguf`, model.enableThinking]));
+  const byPath = new Map(models.map((model) => [`local/${model.id}/${model.id}.gguf`, model]));
   const instances = new Instances({
     catalog: () => catalog,
     settings: () => ({ ...defaultSettings, ...settings }),
     modelDefaults: (model) => ({
-      enableThinking: thinking.get(model.path) ?? null,
-      contextLength: null,
-      parallel: null,
+      enableThinking: byPath.get(model.path)?.enableThinking ?? null,
+      contextLength: byPath.get(model.path)?.contextLength ?? null,
+      parallel: byPath.get(model.path)?.parallel ?? null,
     }),
     traps: () => traps,
     journal,
@@ -80,7 +86,9 @@ export async function startSimServer(options: SimServerOptions = {}): Promise<Si
       parallel: model.parallel ?? 4,
     });
   }
-  const server = await startHttpServer({ host, port, cors: false, instances, journal, traps: () => traps });
+  const listen = (onPort: number) =>
+    startHttpServer({ host, port: onPort, cors: false, instances, journal, traps: () => traps });
+  let server = await listen(port);
   const close = async (): Promise<void> => {
     await server.close();
     await instances.close();
@@ -89,6 +97,10 @@ export async function startSimServer(options: SimServerOptions = {}): Promise<Si
     url: `http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${server.port}`,
     port: server.port,
     instances,
+    down: () => server.close(),
+    up: async () => {
+      server = await listen(server.port);
+    },
     journal: () => memory.entries(),
     bodies: (path) =>
       memory
@@ -128,7 +140,16 @@ export async function startSimServer(options: SimServerOptions = {}): Promise<Si
 }
 
 function asDownloaded(model: SimModel): DownloadedModel {
-  const { id, loaded: _loaded, parallel: _parallel, enableThinking: _thinking, gguf, contextLength, ...script } = model;
+  const {
+    id,
+    loaded: _loaded,
+    parallel: _parallel,
+    enableThinking: _thinking,
+    gguf,
+    agent,
+    contextLength,
+    ...script
+  } = model;
   return {
     modelKey: id.toLowerCase(),
     path: `local/${id}/${id}.gguf`,
@@ -140,5 +161,6 @@ function asDownloaded(model: SimModel): DownloadedModel {
     sizeBytes: 1024,
     maxContextLength: Math.max(contextLength ?? 0, 262_144),
     script: gguf === undefined ? { ...defaultScript, ...script } : null,
+    ...(agent === undefined ? {} : { agent }),
   };
 }

@@ -45,8 +45,16 @@ export interface Traps {
   messagesThinkingOff: boolean;
   /** Tool types that `/v1/responses` and chat accept; any other is a 400. */
   toolTypes: readonly string[];
-  /** Types of `/v1/responses` input items that are taken; any other is a 400. Replay of `custom_tool_call` is not verified on the real one. */
+  /** Types of `/v1/responses` input items that are taken; any other is a 400. Replay of `custom_tool_call` and `reasoning` is not verified on the real one. */
   inputItemTypes: readonly string[];
+  /** A tool's output may be a list of parts; else it has to be a string (bug tracker 1077). */
+  outputParts: boolean;
+  /** `tool_choice` may be an object; else it has to be none, auto or required (bug tracker 670). */
+  toolChoiceObjects: boolean;
+  /** Top-level fields of `/v1/responses` that are a 400. No report says that the real one refuses any. */
+  refusedFields: readonly string[];
+  /** `usage` as bare as other engines send it: no total, and details without figures. */
+  bareUsage: boolean;
   /** More than one system or developer message is a 500. */
   singleSystemMessage: boolean;
   /** Answer status of an unknown path: 200 as documented. */
@@ -77,7 +85,11 @@ export const defaultTraps: Traps = {
   reasoningNotRecognised: false,
   messagesThinkingOff: true,
   toolTypes: ["function", "mcp"],
-  inputItemTypes: ["message", "function_call", "function_call_output", "reasoning"],
+  inputItemTypes: ["message", "function_call", "function_call_output"],
+  outputParts: false,
+  toolChoiceObjects: false,
+  refusedFields: [],
+  bareUsage: false,
   singleSystemMessage: true,
   unknownPathStatus: 200,
   cancelOnDisconnect: true,

@@ -4,6 +4,8 @@ import type { DownloadedModel } from "../model.ts";
 export interface Message {
   readonly role: "system" | "user" | "assistant" | "tool";
   readonly text: string;
+  /** It holds at least one. */
+  readonly image?: boolean;
 }
 
 export interface Tool {

@@ -1,5 +1,5 @@
 /** What a scripted model will say, decided from the request alone: same request, same answer. */
-import type { Script } from "../model.ts";
+import type { Agent, Script } from "../model.ts";
 import type { Generation, Message, Piece } from "./engine.ts";
 
 const musings = [
@@ -41,12 +41,14 @@ export function scriptFor(script: Script, messages: readonly Message[]): Script 
   };
 }
 
-export function* plan(script: Script, request: Omit<Generation, "signal">): Generator<Piece> {
+export function* plan(script: Script, request: Omit<Generation, "signal">, agent?: Agent): Generator<Piece> {
   if (request.thinks) {
     for (let index = 0; index < script.thinkTokens; index += 1) {
       yield { kind: "reasoning", text: `${index === 0 ? "" : " "}${musings[index % musings.length] as string}` };
     }
   }
+  const acts = agent?.(request);
+  if (acts !== undefined) return void (yield* acts);
   const call = toolCall(script, request);
   if (call !== null) yield call;
   else for (const text of words(answer(script, request.messages))) yield { kind: "text", text };

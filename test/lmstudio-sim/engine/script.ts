@@ -1,6 +1,6 @@
 /** The deterministic engine: says what `plan` decided, at the pace that the model's script sets. */
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
-import { defaultScript } from "../model.ts";
+import { type Agent, defaultScript, type Script } from "../model.ts";
 import type { Engine, Generation, Message, Piece, Session } from "./engine.ts";
 import { plan, scriptFor, words } from "./plan.ts";
 
@@ -9,7 +9,7 @@ export const scriptEngine: Engine = {
     const script = model.script ?? defaultScript;
     return {
       countTokens: countWords,
-      generate: (request) => paced(request, scriptFor(script, request.messages)),
+      generate: (request) => paced(request, scriptFor(script, request.messages), model.agent),
       close: async () => {},
     };
   },
@@ -20,13 +20,13 @@ function countWords(messages: readonly Message[]): number {
   return messages.reduce((sum, message) => sum + words(message.text).length + 4, 0);
 }
 
-async function* paced(request: Generation, script: ReturnType<typeof scriptFor>): AsyncGenerator<Piece> {
+async function* paced(request: Generation, script: Script, agent: Agent | undefined): AsyncGenerator<Piece> {
   const { signal } = request;
   try {
     if (script.prefillMs > 0) await delay(script.prefillMs, undefined, { signal });
     const began = performance.now();
     let made = 0;
-    for (const piece of plan(script, request)) {
+    for (const piece of plan(script, request, agent)) {
       // Against the clock, not per token: timers are coarse, and a slow consumer must not slow the model's own pace.
       const wait = began + made * script.tokenMs - performance.now();
       if (wait >= 1) await delay(wait, undefined, { signal });

@@ -18,7 +18,7 @@ export async function chatCompletions(exchange: Exchange): Promise<void> {
     dialect: "chat",
     messages: chatMessages(body, traps),
     tools: chatTools(body, traps),
-    toolChoice: toolChoice(body),
+    toolChoice: toolChoice(body, traps),
     maxTokens: maxTokensOf(body),
   });
   await (body.stream === true ? streamChat(exchange, run) : wholeChat(exchange, run));

@@ -32,7 +32,11 @@ export function responsesMessages(body: Body, traps: Traps): Message[] {
     if (typeof type !== "string" || !traps.inputItemTypes.includes(type)) throw invalid(`input.${index}.type`);
     if (type === "function_call")
       return [{ role: "assistant", text: `${String(item.name)}(${String(item.arguments)})` }];
-    if (type === "function_call_output") return [{ role: "tool", text: textOf(item.output, `input.${index}.output`) }];
+    if (type === "function_call_output") {
+      if (typeof item.output !== "string" && !traps.outputParts)
+        throw invalid(`input.${index}.output`, "Expected string", "invalid_type");
+      return [{ role: "tool", text: textOf(item.output, `input.${index}.output`) }];
+    }
     if (type !== "message") return [];
     return [toMessage(item, `input.${index}`)];
   });
@@ -40,7 +44,9 @@ export function responsesMessages(body: Body, traps: Traps): Message[] {
 }
 
 /** `text: {}` is refused: where there is `text` there must be a format. */
-export function checkTextFormat(body: Body): void {
+export function checkFields(body: Body, traps: Traps): void {
+  const refused = traps.refusedFields.find((field) => field in body);
+  if (refused !== undefined) throw invalid(refused, "Unrecognized key", "unrecognized_keys");
   if (isObject(body.text) && body.text.format === undefined) throw invalid("text.format", "Required", "invalid_type");
 }
 
@@ -103,10 +109,16 @@ export function chatTools(body: Body, traps: Traps): Tool[] {
 export const anthropicTools = (body: Body): Tool[] =>
   Array.isArray(body.tools) ? (body.tools as Body[]).map((tool) => ({ name: String(tool.name) })) : [];
 
-export function toolChoice(body: Body): string {
+export function toolChoice(body: Body, traps: Traps): string {
   const choice = body.tool_choice;
   if (typeof choice === "string") return choice;
   if (!isObject(choice)) return "auto";
+  if (!traps.toolChoiceObjects)
+    throw invalid(
+      "tool_choice",
+      "Invalid tool_choice type: 'object'. Supported string values: none, auto, required",
+      "invalid_type",
+    );
   if (typeof choice.name === "string") return choice.name;
   return isObject(choice.function) ? String(choice.function.name) : "auto";
 }
@@ -131,8 +143,12 @@ function toMessage(message: Body, param: string): Message {
   const role = message.role === "developer" ? "system" : message.role;
   if (role !== "system" && role !== "user" && role !== "assistant" && role !== "tool")
     throw invalid(`${param}.role`, "Invalid role", "invalid_enum_value");
-  return { role, text: textOf(message.content ?? "", `${param}.content`) };
+  const { content = "" } = message;
+  const image = Array.isArray(content) && content.some((part: unknown) => isObject(part) && isImage(part));
+  return { role, text: textOf(content ?? "", `${param}.content`), ...(image ? { image } : {}) };
 }
+
+const isImage = (part: Body): boolean => ["image_url", "input_image", "image"].includes(String(part.type));
 
 const textParts = ["text", "input_text", "output_text", "refusal", "summary_text"];
 
@@ -142,8 +158,7 @@ function textOf(content: unknown, param: string): string {
   return content
     .map((part: unknown, index) => {
       if (isObject(part) && textParts.includes(String(part.type))) return String(part.text ?? "");
-      if (isObject(part) && ["image_url", "input_image", "image", "tool_use", "thinking"].includes(String(part.type)))
-        return "";
+      if (isObject(part) && (isImage(part) || part.type === "tool_use" || part.type === "thinking")) return "";
       throw invalid(`${param}.${index}.type`);
     })
     .join("\n");

@@ -5,7 +5,7 @@ import type { Instance, Instances } from "../daemon/instances.ts";
 import type { Message, Piece, Tool } from "../engine/engine.ts";
 import type { Journal } from "../journal.ts";
 import type { Traps } from "../traps.ts";
-import { modelNotFound, RequestRefused } from "./refusal.ts";
+import { EngineRefused, modelNotFound, RequestRefused } from "./refusal.ts";
 import { type Dialect, thinks, withPrefill } from "./thinking.ts";
 
 export interface Exchange {
@@ -56,15 +56,16 @@ export async function begin(exchange: Exchange, ask: Ask): Promise<Run> {
   const prefill = withPrefill(last?.role === "assistant", last?.text ?? "", byRules, traps);
   const messages = prefill.dropLast ? ask.messages.slice(0, -1) : ask.messages;
   const prompt = instance.session.countTokens(messages);
-  if (prompt >= instance.contextLength) {
-    throw new RequestRefused(
-      400,
-      `The prompt does not fit: n_keep ${prompt} >= n_ctx ${instance.contextLength}. Load the model with a larger context length.`,
-      "input",
-      "context_length_exceeded",
-    );
+  if (instance.model.script?.vision === false && messages.some((message) => message.image)) {
+    throw new RequestRefused(400, "Vision add-on is not loaded, but images were provided for processing", "input");
   }
   const usage: Usage = { prompt, output: 0, reasoning: 0, finish: "stop" };
+  if (prompt >= instance.contextLength) {
+    const found = tooLong(prompt, instance.contextLength, body.stream === true);
+    journal.add({ event: "refuse", id, status: body.stream === true ? 200 : 400, message: found.message });
+    if (body.stream !== true) throw found;
+    return { instance, thinks: prefill.thinks, usage, pieces: failing(found) };
+  }
   const temperature = typeof body.temperature === "number" ? body.temperature : null;
   const generated = instances.generate(
     instance,
@@ -87,6 +88,19 @@ export async function begin(exchange: Exchange, ask: Ask): Promise<Run> {
   const leak = traps.thinkTagsLeak || !instances.options.settings().separateReasoning;
   const counted = count(exchange, generated, usage, limit);
   return { instance, thinks: prefill.thinks, usage, pieces: leak ? asTags(counted) : counted };
+}
+
+/** A document is refused in llama.cpp's words (opencode 2259); a stream has begun with 200 by then and ends with an error event (goose 11318). */
+function tooLong(prompt: number, limit: number, stream: boolean): EngineRefused {
+  const words = stream
+    ? `Input does not fit in context length. The input has ${prompt} tokens, but the context length only supports ${limit} tokens.`
+    : `The number of tokens to keep from the initial prompt is greater than the context length (n_keep: ${prompt}>= n_ctx: ${limit}). Try to load the model with a larger context length, or provide a shorter input.`;
+  return new EngineRefused(400, words);
+}
+
+// biome-ignore lint/correctness/useYield: it fails before the first piece.
+async function* failing(error: Error): AsyncGenerator<Piece> {
+  throw error;
 }
 
 async function* count(
@@ -173,7 +187,7 @@ export async function streamed(exchange: Exchange, write: (events: EventStream) 
     await write(events);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    await events.send({ error: { message, type: "internal_error", param: null, code: null } }, "error");
+    await events.send({ error: { message }, message }, "error");
   }
   events.end();
 }

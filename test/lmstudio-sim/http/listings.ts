@@ -60,7 +60,7 @@ export const nativeModels = (instances: Instances, traps: Traps): unknown => ({
     max_context_length: model.maxContextLength,
     format: "gguf",
     capabilities: {
-      vision: false,
+      vision: model.script?.vision ?? false,
       trained_for_tool_use: true,
       ...(model.script?.thinks === true && !traps.reasoningNotRecognised
         ? { reasoning: { allowed_options: ["off", "on"], default: "on" } }

@@ -18,6 +18,13 @@ export class RequestRefused extends Error {
   }
 }
 
+/** What the engine says, passed on as it is: a string instead of an object. */
+export class EngineRefused extends RequestRefused {
+  override get body(): unknown {
+    return { error: this.message };
+  }
+}
+
 export const modelNotFound = (name: string): RequestRefused =>
   new RequestRefused(
     404,

@@ -1,7 +1,8 @@
 /** `/v1/responses`: stateful, strict about tools, with the event set that LM Studio documents and others have seen. */
 import { randomBytes } from "node:crypto";
 import type { Message, Piece } from "../engine/engine.ts";
-import { checkTextFormat, responsesMessages, responsesTools, toolChoice } from "./conversation.ts";
+import type { Traps } from "../traps.ts";
+import { checkFields, responsesMessages, responsesTools, toolChoice } from "./conversation.ts";
 import { begin, type EventStream, type Exchange, type Run, sendJson, streamed, type Usage } from "./exchange.ts";
 import { RequestRefused } from "./refusal.ts";
 
@@ -32,7 +33,7 @@ export class ResponseStore {
 
 export async function responses(exchange: Exchange, store: ResponseStore): Promise<void> {
   const { body, traps } = exchange;
-  checkTextFormat(body);
+  checkFields(body, traps);
   const tools = responsesTools(body, traps);
   const previous = typeof body.previous_response_id === "string" ? store.get(body.previous_response_id) : [];
   // Instructions are not inherited along the chain: only what was said is.
@@ -40,7 +41,8 @@ export async function responses(exchange: Exchange, store: ResponseStore): Promi
   const system = said.filter((message) => message.role === "system");
   const messages = [...system, ...previous, ...said.filter((message) => message.role !== "system")];
   const maxTokens = typeof body.max_output_tokens === "number" ? body.max_output_tokens : null;
-  const run = await begin(exchange, { dialect: "responses", messages, tools, toolChoice: toolChoice(body), maxTokens });
+  const choice = toolChoice(body, traps);
+  const run = await begin(exchange, { dialect: "responses", messages, tools, toolChoice: choice, maxTokens });
   const head = envelope(exchange, run);
   const finished = (output: Item[]): unknown => {
     if (body.store !== false)
@@ -54,7 +56,7 @@ export async function responses(exchange: Exchange, store: ResponseStore): Promi
       status: incomplete ? "incomplete" : "completed",
       incomplete_details: incomplete ? { reason: "max_output_tokens" } : null,
       output,
-      usage: responsesUsage(run.usage),
+      usage: responsesUsage(run.usage, traps),
     };
   };
   if (body.stream === true) {
@@ -223,10 +225,10 @@ function asMessage(item: Item): Message {
   return { role: "assistant", text: content.map((part) => part.text ?? "").join("") };
 }
 
-const responsesUsage = (usage: Usage): unknown => ({
+const responsesUsage = (usage: Usage, traps: Traps): unknown => ({
   input_tokens: usage.prompt,
-  input_tokens_details: { cached_tokens: 0 },
+  input_tokens_details: traps.bareUsage ? {} : { cached_tokens: 0 },
   output_tokens: usage.output,
-  output_tokens_details: { reasoning_tokens: usage.reasoning },
-  total_tokens: usage.prompt + usage.output,
+  output_tokens_details: traps.bareUsage ? {} : { reasoning_tokens: usage.reasoning },
+  ...(traps.bareUsage ? {} : { total_tokens: usage.prompt + usage.output }),
 });
