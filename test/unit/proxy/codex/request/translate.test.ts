@@ -248,13 +248,18 @@ describe("a conversation's items in the forms that LM Studio takes", () => {
       { type: "function_call_output", call_id: "c", output: [image] },
       { type: "web_search_call", id: "ws_1", status: "completed", action: { type: "search", query: "q" } },
     ];
-    const turn = (tools: unknown[], options: RequestOptions) =>
-      JSON.stringify(translate({ tools, input }, options, memo).body.input);
+    const turn = (tools: unknown[], options: RequestOptions) => {
+      const { body } = translate({ tools, input }, options, memo);
+      return JSON.stringify([body.tools, body.input]);
+    };
+    const search = { type: "web_search" };
     const clash = [func("git__log"), namespace("git", func("log"))];
-    expect(turn([], { images: false })).toMatch(/"git__log"[^]*text only[^]*no longer at hand/);
-    expect(turn(clash, { images: false })).toMatch(/"git__log_[0-9a-f]{8}"/);
+    expect(turn([], { images: false })).toMatch(/"git__log".*text only/);
     expect(turn([], { images: true })).toContain("base64");
-    expect(turn([], { images: false, search: { recall: () => "found it" } })).toContain("found it");
+    expect(turn(clash, { images: true })).toMatch(/"git__log_[0-9a-f]{8}","arguments"/);
+    expect(turn([search], {})).not.toContain("Search the web");
+    expect(turn([search], { search: { recall: () => "found it" } })).toMatch(/Search the web.*found it/);
+    expect(turn([search], { search: { recall: () => undefined } })).toContain("no longer at hand");
   });
 
   it("an output that is a list becomes text; its images follow behind the last output, in a message", () => {
