@@ -368,7 +368,8 @@ class ServedRequest {
   }
 
   #named(calls: CallTable) {
-    return { calls, responseId: `resp_${this.#id}`, toldId: () => this.#down?.toldId };
+    const { contextLength } = this.#config.models[this.#wish?.model ?? ""] ?? {};
+    return { calls, responseId: `resp_${this.#id}`, toldId: () => this.#down?.toldId, contextLength };
   }
 
   #leftOut(own: ReadonlySet<string> = ownHeaders): ReadonlySet<string> {

@@ -68,7 +68,7 @@ export function restored(call: Call, seed: string, note: NoteRepair): Json {
 const searchId = (seed: string): string => `ws_${digest(seed)}`;
 
 /** Only with such a beginning does Codex keep an item's id. */
-export const renamedId = (id: string, prefix: string): string => id.replace(/^fc_/, prefix);
+const renamedId = (id: string, prefix: string): string => id.replace(/^fc_/, prefix);
 
 function queryOf(args: unknown): string {
   const value = typeof args === "string" ? (parsed(args) ?? args) : args;

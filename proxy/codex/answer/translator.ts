@@ -167,14 +167,14 @@ export class AnswerTranslator implements AnswerFilter {
     }
     this.#bytes = nothing;
     if (this.#answer.fault !== undefined) return bytes.length;
-    if (this.#sawPiece || this.#answer.isOpen) this.#keep(bytes.subarray(0, at));
+    if (this.#sawPiece || this.#answer.items.isOpen) this.#keep(bytes.subarray(0, at));
     return at;
   }
 
   #event(bytes: Buffer, from: number, to: number): void {
     const passes = this.#reader.dataLines === 0 || this.#passes(bytes);
     if (!passes) return;
-    const { indexShift } = this.#answer;
+    const { shift: indexShift } = this.#answer.items;
     if (this.#shift === 0 && indexShift === 0) this.#output.add(bytes, from, to);
     else addRenumbered(this.#output, bytes, from, to, this.#shift, indexShift);
   }
@@ -195,7 +195,7 @@ export class AnswerTranslator implements AnswerFilter {
     const event = eventData(bytes, dataStart, dataEnd, dataLines);
     if (!isRecord(event)) return true;
     const said = this.#answer.event(typeOf(event, type), event);
-    if (!this.#answer.isOpen && event.type === "response.output_item.done") this.#forgetPieces();
+    if (!this.#answer.items.isOpen && event.type === "response.output_item.done") this.#forgetPieces();
     const number = typeof event.sequence_number === "number" ? event.sequence_number + this.#shift : undefined;
     if (number !== undefined) this.#next = number + (said?.length ?? 1);
     if (said === undefined) return true;
@@ -215,7 +215,7 @@ export class AnswerTranslator implements AnswerFilter {
     }
     if (end <= start) return undefined;
     const isPiece = isText(bytes, end - piece.length, end, piece);
-    if (isPiece && !(this.#answer.keepsArguments && isText(bytes, start, end, argumentsPiece))) return "";
+    if (isPiece && !(this.#answer.items.keepsArguments && isText(bytes, start, end, argumentsPiece))) return "";
     return bytes.toString("latin1", start, end);
   }
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { ResponseStream } from "openai/lib/responses/ResponseStream";
 import { describe, expect, it } from "vitest";
+import { AnswerTranslator } from "../../../../../proxy/codex/answer/translator.ts";
 import { inPieces, splitAt } from "../../answer/answer-text.ts";
 import { type Json, type Printing, printed } from "../../answer/dialects.ts";
 import {
@@ -285,6 +286,16 @@ describe("a failure in the stream", () => {
   it("is told from a text that speaks of one", () => {
     const said: Said = { kind: "text", pieces: ['{"error":"context length"}', "\nevent: error\ndata: {}\n\n"] };
     expect(translated(lmStudio([said])).translator.fault).toBeUndefined();
+  });
+
+  it("is an answer of nothing to a prompt that fills the context, and no other answer of nothing", () => {
+    const nothing = (input_tokens: number, contextLength?: number) => {
+      const counts = { input_tokens, output_tokens: 0, total_tokens: input_tokens };
+      const parts = { calls: codexTools, responseId: "resp_own", toldId: () => undefined, contextLength };
+      return translated(lmStudio([], { usage: counts }), { translator: new AnswerTranslator(parts) }).translator.fault;
+    };
+    expect(nothing(40_000, 32_768)).toMatchObject({ code: "context_length_exceeded" });
+    expect([nothing(30_000, 32_768), nothing(40_000)]).toEqual([undefined, undefined]);
   });
 
   it("is an answer that stops without its end, even in the middle of an event", () => {
