@@ -51,10 +51,15 @@ const translations: Readonly<Record<string, Attempt>> = {
     pass: "images-as-text",
   }),
 
-  function_call: ({ name, namespace, call_id, arguments: given }, { nameOf }) =>
-    typeof name === "string" && typeof call_id === "string"
-      ? { text: call(call_id, nameOf(originOf("function", name, namespace)), asText(given ?? {})) }
-      : undefined,
+  /** Without a namespace it only gets its name: where no tool is renamed it passes as it is, and has to have the same bytes in a turn that renames one. */
+  function_call: (item, { nameOf }) => {
+    const { name, namespace, call_id, arguments: given } = item;
+    if (typeof name !== "string" || typeof call_id !== "string") return undefined;
+    const flat = nameOf(originOf("function", name, namespace));
+    const text = asText(given ?? {});
+    if (namespace !== undefined) return { text: call(call_id, flat, text) };
+    return { text: JSON.stringify({ ...item, name: flat, arguments: text }) };
+  },
 
   /** BT#1077 and ggml-org/llama.cpp#23465: an output that is not a string is refused, or not read. */
   function_call_output: outputItem,

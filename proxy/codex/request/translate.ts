@@ -27,8 +27,8 @@ export interface TranslatedRequest {
   readonly calls: CallTable;
 }
 
-const toolBytes = 33_554_432;
-const itemBytes = 67_108_864;
+const toolBytes = 16_777_216;
+const itemBytes = 33_554_432;
 
 /** What earlier turns of all conversations were translated to. */
 export class RequestMemo {
@@ -60,11 +60,7 @@ const quote = 0x22;
 const passes: readonly Pass[] = [removeRefusedFields, setTools, translateItems, joinSystem];
 
 /** Throws `SyntaxError` when a part that has to be read is not JSON inside. */
-export function translateRequest(
-  rewriting: Rewriting,
-  options: RequestOptions,
-  memo: RequestMemo = new RequestMemo(),
-): TranslatedRequest {
+export function translateRequest(rewriting: Rewriting, options: RequestOptions, memo: RequestMemo): TranslatedRequest {
   const tools = toolsOf(rewriting, options, memo);
   const translation = { rewriting, options, memo, tools };
   const applied = new Set(passes.flatMap((pass) => [...pass(translation)]));
@@ -95,7 +91,8 @@ function toolsOf({ body }: Rewriting, { search }: RequestOptions, memo: RequestM
   const spans = [...(list?.elements === undefined ? [] : [list]), ...bringing, ...(forced ? [forced] : [])];
   if (spans.length === 0) return noTools;
   const key = [
-    String(searching),
+    // A choice is no item, whatever it looks like.
+    `${searching} ${forced !== undefined}`,
     ...spans.map(({ start, end }) => body.chunks.slice(start, end).toString("latin1")),
   ].join("\0");
   const known = memo.tools.get(key);

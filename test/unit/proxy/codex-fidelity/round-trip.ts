@@ -1,7 +1,7 @@
 /** A request on its way to LM Studio, and an answer on its way back, as the proxy's pure part has them. */
 import { AnswerTranslator } from "../../../../proxy/codex/answer/translator.ts";
 import type { CallTable } from "../../../../proxy/codex/calls.ts";
-import { type RequestMemo, type RequestOptions, translateRequest } from "../../../../proxy/codex/request/translate.ts";
+import { RequestMemo, type RequestOptions, translateRequest } from "../../../../proxy/codex/request/translate.ts";
 import { JsonBody } from "../../../../proxy/splice/body.ts";
 import { Rewriting } from "../../../../proxy/splice/rewriting.ts";
 import { type CodexTool, calledTool, givenTo, keyOf, readStream, toolsOf, unsound } from "./codex.ts";
@@ -15,7 +15,7 @@ export interface Sent {
   readonly dropped: readonly string[];
 }
 
-export function sentUp(text: string, options: RequestOptions = { images: true }, memo?: RequestMemo): Sent {
+export function sentUp(text: string, options: RequestOptions = { images: true }, memo = new RequestMemo()): Sent {
   const rewriting = new Rewriting(JsonBody.of(Buffer.from(text)));
   const { calls, droppedTools } = translateRequest(rewriting, options, memo);
   const sent = Buffer.concat(rewriting.chunks()).toString();
