@@ -151,8 +151,9 @@ function translateItems(translation: Translation): Set<string> {
   return applied;
 }
 
+/** Any item type that ends so is of a call that came before. */
 function isOutput(element: Element | undefined): boolean {
-  return element?.type === "function_call_output" || element?.type === "custom_tool_call_output";
+  return element?.type?.endsWith("_output") === true;
 }
 
 /** Nothing is read of an item of which this is true. */

@@ -267,9 +267,11 @@ describe("a conversation's items in the forms that LM Studio takes", () => {
     const items = history([
       { type: "function_call_output", call_id: "a", output: [{ type: "input_text", text: "one" }, image] },
       { type: "function_call_output", call_id: "b", output: "two" },
+      { type: "tool_search_output", call_id: "c", tools: [] },
       user,
     ]);
     expect(items.map(({ type, role }: { type: string; role?: string }) => role ?? type)).toEqual([
+      "function_call_output",
       "function_call_output",
       "function_call_output",
       "user",
@@ -277,7 +279,7 @@ describe("a conversation's items in the forms that LM Studio takes", () => {
     ]);
     expect(items[0].output).toBe("one\n[image: see below]");
     expect(items[1].output).toBe("two");
-    expect(items[2].content).toContainEqual(image);
+    expect(items[3].content).toContainEqual(image);
   });
 
   it("a model that takes text only is told of images in words, in messages and outputs", () => {
