@@ -18,6 +18,7 @@ import type { Rounds } from "./codex/answer/rounds.ts";
 import { AnswerTranslator } from "./codex/answer/translator.ts";
 import type { CallTable } from "./codex/calls.ts";
 import { RequestMemo } from "./codex/request/translate.ts";
+import { ResponseNames } from "./codex/response-names.ts";
 import { answerFault } from "./errors/answer.ts";
 import { Fault } from "./errors/fault.ts";
 import { encodingFault, internalFault, websocketFault } from "./errors/request-faults.ts";
@@ -78,7 +79,7 @@ const noHeaders: ReadonlySet<string> = new Set();
 const headerLength = 1_000;
 
 export function createGateway(parts: GatewayParts): Handler {
-  const memory = { strategies: new StrategyMemory(), requests: new RequestMemo() };
+  const memory = { strategies: new StrategyMemory(), requests: new RequestMemo(), names: new ResponseNames() };
   return (request, response) => {
     if (parts.isLeaving()) response.shouldKeepAlive = false;
     const served = new ServedRequest(parts, memory, request, response);
@@ -90,6 +91,7 @@ export function createGateway(parts: GatewayParts): Handler {
 interface GatewayMemory {
   readonly strategies: StrategyMemory;
   readonly requests: RequestMemo;
+  readonly names: ResponseNames;
 }
 
 class ServedRequest {
@@ -241,7 +243,8 @@ class ServedRequest {
     this.#strategy = strategy;
     const search = this.#config.search && this.#parts.searcher;
     const memo = this.#memory.requests;
-    const facts = { endpoint, wish, strategy, options, codexTools, memo, images: model?.vision, search };
+    const previousId = this.#memory.names.ownOf(body.json.text("previous_response_id"));
+    const facts = { previousId, endpoint, wish, strategy, options, codexTools, memo, images: model?.vision, search };
     const planned = (json: JsonBody) => planRequest(json, facts);
     const plan = planned(body.json);
     this.#rewritten = plan.rewritten;
@@ -392,7 +395,8 @@ class ServedRequest {
   #record({ kind, fault, firstTokenAt, tokens, stream, retried }: Outcome): RequestRecord {
     const now = performance.now();
     const leaks = this.#filters.reduce((sum, filter) => sum + filter.leaks, this.#leaks);
-    const repairs = this.#translator?.repairs;
+    const { repairs, names } = this.#translator ?? {};
+    if (names !== undefined) this.#memory.names.remember(names.told, names.own);
     const model = this.#wish?.model;
     const chat = this.#label.endsWith("/chat/completions") && this.#wish?.thinking === "off";
     if (chat && model !== undefined && this.#strategy !== undefined && (leaks > 0 || (tokens?.reasoning ?? 0) > 0))

@@ -12,6 +12,8 @@ export interface PlanFacts extends Omit<ThinkingRequest, "thinking">, RequestOpt
   readonly wish: Wish;
   readonly codexTools: ProxyConfig["codexTools"];
   readonly memo: RequestMemo;
+  /** LM Studio's id of the response that the request goes on from, where the client was told another. */
+  readonly previousId?: string | undefined;
 }
 
 export interface Plan {
@@ -25,12 +27,19 @@ export interface Plan {
 }
 
 /** Throws `SyntaxError` when a part that has to be read is not JSON inside. */
-export function planRequest(body: JsonBody, { wish, codexTools, memo, images, search, ...request }: PlanFacts): Plan {
+export function planRequest(
+  body: JsonBody,
+  { wish, codexTools, memo, previousId, images, search, ...request }: PlanFacts,
+): Plan {
   const rewriting = new Rewriting(body);
   const rewritten: string[] = [];
   if (wish.aliased) {
     rewriting.set("model", JSON.stringify(wish.model));
     rewritten.push("model-alias");
+  }
+  if (previousId !== undefined) {
+    rewriting.set("previous_response_id", JSON.stringify(previousId));
+    rewritten.push("previous-response");
   }
   const { applied, ...found } = forLmStudio(rewriting, {
     endpoint: request.endpoint,

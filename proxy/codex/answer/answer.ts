@@ -32,8 +32,9 @@ export class Answer {
   readonly #repairs = new Map<RepairKind, number>();
   /** Of this round. */
   #items: Items;
-  /** The id for the client. */
+  /** The id for the client, and LM Studio's own. */
   #id: string | undefined;
+  #ownId: string | undefined;
   #ended = false;
   #fault: Fault | undefined;
   /** The event that ends an answer which may go on. */
@@ -57,6 +58,12 @@ export class Answer {
     return this.#ended || this.#held !== undefined || this.#fault !== undefined;
   }
 
+  /** The id that the client was told, and the one by which LM Studio knows the answer in the end. */
+  get names(): { readonly told: string; readonly own: string } | undefined {
+    const [told, own] = [this.#id, this.#ownId];
+    return told === undefined || own === undefined || told === own ? undefined : { told, own };
+  }
+
   get items(): Items {
     return this.#items;
   }
@@ -74,7 +81,7 @@ export class Answer {
   /** Of the events that repeat the whole request, only this is to be known: true when such an event can pass unread. */
   begins(id: string): boolean {
     if (this.#rounds > 0 || this.#parts.toldId() !== undefined) return false;
-    this.#id ??= id;
+    this.#begin({ id });
     return this.#id === id;
   }
 
@@ -157,18 +164,18 @@ export class Answer {
   }
 
   #beginning(type: string, event: Json): Said {
-    // What has begun does not begin again.
-    if (this.#rounds > 0) return [];
     const response = recordOf(event.response);
     this.#begin(response);
+    // What has begun does not begin again.
+    if (this.#rounds > 0) return [];
     if (this.#parts.toldId() !== undefined && type === "response.created") return [];
     return response.id === this.#id ? undefined : [{ ...event, type, response: { ...response, id: this.#id } }];
   }
 
   /** The answer's id stays. A client that was told one may refuse another (the openai package does). */
   #begin({ id }: Json): void {
-    const own = typeof id === "string" && id !== "" ? id : this.#parts.responseId;
-    this.#id ??= this.#parts.toldId() ?? own;
+    if (typeof id === "string" && id !== "") this.#ownId = id;
+    this.#id ??= this.#parts.toldId() ?? this.#ownId ?? this.#parts.responseId;
   }
 
   #completed(type: string, event: Json): Said {

@@ -78,6 +78,10 @@ export class AnswerTranslator implements AnswerFilter {
     return this.#answer.ended && this.#answer.fault === undefined;
   }
 
+  get names(): Answer["names"] {
+    return this.#answer.names;
+  }
+
   get repairs(): ReadonlyMap<RepairKind, number> {
     return this.#answer.repairs;
   }

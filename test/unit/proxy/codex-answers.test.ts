@@ -24,9 +24,13 @@ const refusing =
 const document: Answer = (response) =>
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(responseOf(said)));
 
+const loaded = {
+  models: [{ type: "llm", key: "m", loaded_instances: [{ id: "m", config: { context_length: 8192 } }] }],
+};
+
 async function answered(answer: Answer, stream = true, config: object = {}) {
-  await using upstream = await startUpstream(answer);
-  await using proxy = await startTestProxy({ upstream: upstream.url, ...config });
+  await using upstream = await startUpstream(answer, loaded);
+  await using proxy = await startTestProxy({ upstream: upstream.url, models: { m: {} }, ...config });
   const received = await send(proxy.port, "/v1/responses", asking(stream));
   await until("it is in the log", () => proxy.log.some(({ msg }) => msg === "request"));
   const metrics = await send(proxy.port, "/metrics");
@@ -194,7 +198,7 @@ describe("a document where a stream was asked for", () => {
 
 describe("calls in a wrong form", () => {
   it("are told by kind in a document's header, and counted by model and kind", async () => {
-    const { headers, text, metrics, log } = await answered(document, false, { models: { m: { slots: 1 } } });
+    const { headers, text, metrics, log } = await answered(document, false);
     expect(JSON.parse(text).output[1]).toMatchObject({ type: "custom_tool_call", input: patch });
     expect(headers["x-lmstack-repaired"]).toBe("arguments-object");
     expect(metrics.text).toContain('lmstack_repaired_calls_total{model="m",kind="arguments-object"} 1');
@@ -237,4 +241,20 @@ it("a text reaches the client as it is generated, not at its end", async () => {
   await until("the first piece is there", () => text.includes('"delta":"one"'));
   goOn();
   await until("the end is there", () => text.includes("response.completed"));
+});
+
+it("a client that goes on from an answer by the id that it was told goes on from LM Studio's own", async () => {
+  let asked = 0;
+  await using upstream = await startUpstream((...all) => {
+    const answer = sse(printed(lmStudio(said), names));
+    setTimeout(() => answer(...all), asked++ === 0 ? 120 : 0);
+  });
+  await using proxy = await startTestProxy({ upstream: upstream.url, heartbeatSeconds: 0.03 });
+  const first = eventsIn((await send(proxy.port, "/v1/responses", asking(true))).text);
+  const { id } = (first.at(-1) as { response: { id: string } }).response;
+  expect(id).not.toBe("resp_lmstudio");
+  for (const previous_response_id of [id, "resp_other"])
+    await send(proxy.port, "/v1/responses", json({ model: "m", input: "more", previous_response_id }));
+  const sent = upstream.seen.map(({ body }) => JSON.parse(body).previous_response_id);
+  expect(sent).toEqual([undefined, "resp_lmstudio", "resp_other"]);
 });
