@@ -48,7 +48,7 @@ beforeAll(async () => {
     gpus: () => [{ ...card, temperatureCelsius: 1 }],
     ready: () => true,
   });
-  metrics.finished(recordOf());
+  metrics.finished(recordOf({ repairs: new Map([["name", 1]]) }));
   metrics.finished(failureOf());
   metrics.finished(failureOf({ code: "queue_full" }));
   metrics.interToken("qwen", 1);
