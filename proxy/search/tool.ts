@@ -12,7 +12,8 @@ const resultsBySize: Readonly<Record<string, number>> = { low: 4, medium: 8, hig
 
 /**
  * Codex 0.169 sends `{type:"web_search", external_web_access, filters:{allowed_domains}, search_context_size, …}`. Undefined when the client allows
- * no access to the web from here: `web_search = "cached"`, its default, and "indexed" mean an index that OpenAI keeps, and there is none.
+ * no access to the web: `web_search = "cached"`, its default, means what OpenAI keeps of it, and there is nothing of the kind here. "indexed"
+ * (`indexed_web_access` beside the access) is served: nothing but a search engine is asked.
  */
 export function searchSettings(tool: Readonly<Record<string, unknown>>): SearchSettings | undefined {
   if (tool.external_web_access === false) return undefined;

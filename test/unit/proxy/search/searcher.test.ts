@@ -69,6 +69,8 @@ it("only hosts that the client allows are among the results", async () => {
 
 it("a client that allows no access to the web is served no search", () => {
   expect(searchSettings({ type: "web_search", external_web_access: false })).toBeUndefined();
+  const indexed = { type: "web_search", external_web_access: true, indexed_web_access: true };
+  expect(searchSettings(indexed)).toEqual({ domains: [], results: 8 });
 });
 
 it("addresses that were found are never fetched, and no redirect is followed, wherever it leads", async () => {
