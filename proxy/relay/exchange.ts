@@ -1,6 +1,6 @@
 /** One request to LM Studio and its answer back to the client, unbuffered, with cancellation and backpressure both ways. */
 import type { Dispatcher } from "undici";
-import type { AnswerFilter } from "../answer/filter.ts";
+import { type AnswerFilter, chained } from "../answer/filter.ts";
 import type { AnswerMeter } from "../answer/meter.ts";
 import { summedTokens } from "../answer/usage.ts";
 import type { Round, Rounds } from "../codex/answer/rounds.ts";
@@ -9,7 +9,8 @@ import { type Fault, upstreamFault } from "../errors/fault.ts";
 import { errorAlone, errorInSuccess, refusalAfterHead, refusalFor, unstreamed } from "../errors/lm-studio.ts";
 import type { TokenUsage } from "../seeing/record.ts";
 import type { Downstream } from "./downstream.ts";
-import { type FlatHeaders, responseHeaders } from "./headers.ts";
+import { type FlatHeaders, fieldOf, rawFields, responseHeaders, without } from "./headers.ts";
+import { TokenClock } from "./token-clock.ts";
 
 /** What goes up. `body` is a list of chunks, or a stream of them for a body that is not read here. */
 export interface UpstreamRequest {
@@ -72,7 +73,6 @@ const longestHeldError = 16_384;
 const longestWholeAnswer = 33_554_432;
 /** A connection that LM Studio had closed while it lay idle shows that at once; what fails later has failed at its work. */
 const reuseRaceMs = 1_000;
-const leastGapMs = 2;
 const floodMs = 2;
 /** So much is passed on at once, however fast it comes. */
 const mostArrived = 65_536;
@@ -120,10 +120,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #search: AbortController | undefined;
   /** The client has its end; what LM Studio still does does not matter. */
   #over = false;
-  #firstTokenAt: number | undefined;
-  /** Tokens that the last gap was told behind, and when. */
-  #told = 0;
-  #toldAt = 0;
+  readonly #clock: TokenClock;
   /** Head and first chunks of an answer that may turn out to be an error in disguise, or all of one that is wanted whole. */
   #held: Held | undefined;
 
@@ -141,6 +138,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#method = up.method;
     this.#down = down;
     this.#work = work;
+    this.#clock = new TokenClock(work.onGap);
     this.#settle = settle;
     // Wired before anything is sent, so that it also covers the wait for a connection and for the first byte.
     down.response.once("close", this.#onClose);
@@ -178,7 +176,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#answered = true;
     this.#up = undefined;
     this.#work.onAnswer?.(status);
-    const headers = responseHeaders(flatten(controller.rawHeaders));
+    const headers = responseHeaders(rawFields(controller.rawHeaders));
     // Views of what was read: they would keep it alive for as long as the stream.
     controller.rawHeaders = null;
     const type = fieldOf(headers, "content-type");
@@ -192,7 +190,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (stream && status === 200) {
       if (readable) this.#filter = chained(filter?.(), translator);
       // Whatever LM Studio promised: a heartbeat, a cut thought or a failure event changes the length.
-      this.#down.writeHead(status, withoutLength(headers), true);
+      this.#down.writeHead(status, without(headers, "content-length"), true);
       return;
     }
     const json = type.startsWith("application/json") && readable && this.#method !== "HEAD";
@@ -203,7 +201,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#held = { status, headers, chunks: [], size: 0, whole };
       return;
     }
-    this.#down.writeHead(status, stream ? withoutLength(headers) : headers, stream);
+    this.#down.writeHead(status, stream ? without(headers, "content-length") : headers, stream);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -237,7 +235,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#forgetArrived();
     this.#passedAt = performance.now();
     const chunk = arrived.length === 1 ? (arrived[0] as Buffer) : Buffer.concat(arrived);
-    if (this.#meter !== undefined) this.#observe(this.#meter, chunk);
+    if (this.#meter !== undefined) {
+      this.#meter.observe(chunk);
+      if (this.#stream) this.#clock.tell(this.#meter);
+    }
     this.#write(this.#filter === undefined ? chunk : this.#filter.push(chunk));
     const fault = this.#work.translator?.fault;
     if (fault !== undefined) this.#fail(fault);
@@ -318,7 +319,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (document === undefined) this.#write(said);
     this.#tokens = summedTokens(this.#tokens, this.#meter?.usage());
     this.#meter = this.#filter = this.#held = undefined;
-    this.#told = 0;
+    this.#clock.startRound();
     this.#answered = false;
     this.#up = up;
     this.dispatch();
@@ -336,21 +337,6 @@ class Exchange implements Dispatcher.DispatchHandler {
       reuseRace.has(code) &&
       performance.now() - this.#dispatchedAt < reuseRaceMs
     );
-  }
-
-  #observe(meter: AnswerMeter, chunk: Buffer): void {
-    meter.observe(chunk);
-    if (!this.#stream || !meter.sawToken) return;
-    const now = performance.now();
-    this.#firstTokenAt ??= now;
-    if (this.#told > 0) {
-      // Tokens come in flocks when the model is faster than the network: then the mean of a moment is told, not each gap inside it.
-      const tokens = meter.events - this.#told;
-      if (tokens === 0 || now - this.#toldAt < leastGapMs) return;
-      this.#work.onGap?.((now - this.#toldAt) / tokens);
-    }
-    this.#told = meter.events;
-    this.#toldAt = now;
   }
 
   #release(held: Held): void {
@@ -401,7 +387,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     const repairs = [...(this.#work.translator?.repairs.keys() ?? [])];
     const repaired = repairs.length === 0 ? [] : ["x-lmstack-repaired", repairs.join(", ")];
     const length = ["content-length", String(body.length)];
-    this.#down.writeHead(held.status, [...withoutLength(held.headers), ...length, ...extra, ...repaired], false);
+    this.#down.writeHead(
+      held.status,
+      [...without(held.headers, "content-length"), ...length, ...extra, ...repaired],
+      false,
+    );
     this.#write(body);
   }
 
@@ -434,7 +424,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#settle({
       kind,
       ...(fault === undefined ? {} : { fault }),
-      firstTokenAt: this.#firstTokenAt,
+      firstTokenAt: this.#clock.firstTokenAt,
       tokens: summedTokens(this.#tokens, this.#meter?.usage()),
       stream: this.#stream,
       retried: this.#retries > 0,
@@ -450,38 +440,4 @@ function mayBeError(held: Held): boolean {
   if (held.size > longestHeldError) return false;
   const start = Buffer.concat(held.chunks.slice(0, 8)).toString("latin1", 0, longestErrorStart);
   return start.length < 16 || errorStart.test(start);
-}
-
-function withoutLength(headers: FlatHeaders): string[] {
-  return without(headers, "content-length");
-}
-
-function without(headers: FlatHeaders, ...names: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (!names.includes(headers[i]?.toLowerCase() ?? "")) kept.push(headers[i] as string, headers[i + 1] as string);
-  }
-  return kept;
-}
-
-/** What the second makes of what the first lets through. */
-function chained(first: AnswerFilter | undefined, second: AnswerFilter | undefined): AnswerFilter | undefined {
-  if (first === undefined || second === undefined) return first ?? second;
-  return {
-    push: (chunk) => second.push(first.push(chunk)),
-    end: () => Buffer.concat([second.push(first.end()), second.end()]),
-  };
-}
-
-/** undici hands out the raw fields as buffers; header values are Latin-1 on the wire. */
-function flatten(raw: Dispatcher.DispatchController["rawHeaders"]): string[] {
-  if (!Array.isArray(raw)) return [];
-  return raw.map((field) => (typeof field === "string" ? field : field.toString("latin1")));
-}
-
-function fieldOf(headers: FlatHeaders, name: string): string {
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() === name) return headers[i + 1]?.toLowerCase() ?? "";
-  }
-  return "";
 }

@@ -1,4 +1,5 @@
 /** Which header fields travel from one side of the proxy to the other. Every path, both ways, goes through here. */
+import type { Dispatcher } from "undici";
 
 /** Fields about one connection, not about the message (RFC 9110 section 7.6.1), and what undici or node:http set themselves. */
 const hopByHop: ReadonlySet<string> = new Set([
@@ -50,4 +51,26 @@ function namedInConnection(raw: FlatHeaders): Set<string> | undefined {
   }
   named?.delete("content-length");
   return named;
+}
+
+export function without(headers: FlatHeaders, ...names: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (!names.includes(headers[i]?.toLowerCase() ?? "")) kept.push(headers[i] as string, headers[i + 1] as string);
+  }
+  return kept;
+}
+
+/** Lower case; empty without such a field. */
+export function fieldOf(headers: FlatHeaders, name: string): string {
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() === name) return headers[i + 1]?.toLowerCase() ?? "";
+  }
+  return "";
+}
+
+/** undici hands out the raw fields as buffers; header values are Latin-1 on the wire. */
+export function rawFields(raw: Dispatcher.DispatchController["rawHeaders"]): string[] {
+  if (!Array.isArray(raw)) return [];
+  return raw.map((field) => (typeof field === "string" ? field : field.toString("latin1")));
 }
