@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { RequestMemo } from "../../../proxy/codex/request/translate.ts";
@@ -7,7 +6,7 @@ import { splitAt } from "./answer/answer-text.ts";
 import { numbered, toolsOf } from "./codex-fidelity/codex.ts";
 import { type Json, listOf, textsIn } from "./codex-fidelity/json.ts";
 import { complaints } from "./codex-fidelity/lm-studio.ts";
-import { conversation, oddText, requestAt } from "./codex-fidelity/requests.ts";
+import { type Conversation, conversation, oddText, requestAt } from "./codex-fidelity/requests.ts";
 import { calledAll, sentUp, streamedDown } from "./codex-fidelity/round-trip.ts";
 
 const runs = { numRuns: 5000 };
@@ -60,15 +59,10 @@ describe("a request of Codex, whatever its tools are called and whatever was sai
     fc.assert(
       fc.property(conversation, fc.nat(), (told, turn) => {
         const memo = new RequestMemo();
-        const at = (each: number) => sentUp(JSON.stringify(requestAt(told, each)), { images: true }, memo);
+        const at = (each: number) =>
+          sentUp(JSON.stringify(requestAt(withNewNames(told), each)), { images: true }, memo);
         const earlier = at(turn % (told.steps.length + 1));
         const later = at(told.steps.length);
-        // A tool that a search brings can take the name of one that was there.
-        fc.pre(
-          [...earlier.calls.origins].every(([name, origin]) =>
-            isDeepStrictEqual(later.calls.origins.get(name), origin),
-          ),
-        );
         expect(later.body.instructions).toEqual(earlier.body.instructions);
         expect(elementsOf(later.text).slice(0, elementsOf(earlier.text).length)).toEqual(elementsOf(earlier.text));
       }),
@@ -76,6 +70,15 @@ describe("a request of Codex, whatever its tools are called and whatever was sai
     );
   });
 });
+
+/** What a search finds is called as nothing before it: a tool that came later and wants a name that is taken would change it for what was said. */
+function withNewNames({ steps, ...told }: Conversation): Conversation {
+  const renamed = (item: Json, step: number): Json =>
+    item.type === "tool_search_output"
+      ? { ...item, tools: listOf(item.tools).map((tool, at) => ({ ...tool, name: `found_${step}_${at}` })) }
+      : item;
+  return { ...told, steps: steps.map((items, step) => items.map((item) => renamed(item, step))) };
+}
 
 /** The bytes of each item. */
 function elementsOf(text: string): string[] {

@@ -30,7 +30,7 @@ export function complaints(body: Json, { images }: { readonly images: boolean })
   if (typeof body.tool_choice === "object" && body.tool_choice !== null) found.push("tool_choice: object");
   const names = new Set<string>();
   for (const tool of listOf(body.tools)) found.push(...aboutTool(tool, names));
-  const calls = new Set<unknown>();
+  const calls = { made: new Set<unknown>(), open: new Set<unknown>() };
   for (const item of listOf(body.input)) found.push(...aboutItem(item, calls, images));
   if (listOf(body.input).filter(({ role }) => role === "system" || role === "developer").length > 0)
     found.push("a system message besides the instructions");
@@ -51,22 +51,32 @@ function aboutTool(tool: Json, names: Set<string>): string[] {
   return found;
 }
 
-function aboutItem(item: Json, calls: Set<unknown>, images: boolean): string[] {
+interface Calls {
+  readonly made: Set<unknown>;
+  /** Their output is still to come. */
+  readonly open: Set<unknown>;
+}
+
+function aboutItem(item: Json, calls: Calls, images: boolean): string[] {
   const type = String(item.type ?? "message");
   const allowed = itemFields[type];
   if (allowed === undefined) return [`item type ${type}`];
   const found = Object.keys(item)
     .filter((key) => !allowed.includes(key))
     .map((key) => `${type}.${key}`);
+  if (type === "message" && item.role === "user" && calls.open.size > 0)
+    found.push("a user between a call and its output");
   if (type === "message") return [...found, ...aboutContent(item, images)];
   if (typeof item.call_id !== "string") found.push(`${type} without call_id`);
   if (type === "function_call") {
-    calls.add(item.call_id);
+    calls.made.add(item.call_id);
+    calls.open.add(item.call_id);
     if (!legalName.test(String(item.name))) found.push(`called name ${item.name}`);
     if (typeof item.arguments !== "string") found.push("arguments are no text");
     return found;
   }
-  if (!calls.has(item.call_id)) found.push(`output of no call: ${item.call_id}`);
+  calls.open.delete(item.call_id);
+  if (!calls.made.has(item.call_id)) found.push(`output of no call: ${item.call_id}`);
   if (typeof item.output !== "string") found.push("output is no text");
   return found;
 }

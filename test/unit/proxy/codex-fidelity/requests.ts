@@ -97,43 +97,8 @@ const jsonArguments = fc
   .dictionary(fc.constantFrom("cmd", "path", "x"), fc.oneof(oddText, fc.integer()))
   .map((value) => JSON.stringify(value));
 
-/** Some items, always whole: a call never comes without its output, as Codex sees to itself. */
-const step: fc.Arbitrary<readonly Json[]> = fc.oneof(
-  {
-    weight: 2,
-    arbitrary: oddText.map((text) => [{ type: "message", role: "user", content: [{ type: "input_text", text }] }]),
-  },
-  { weight: 1, arbitrary: oddText.map((content) => [{ role: "user", content }]) },
-  {
-    weight: 2,
-    arbitrary: oddText.map((text) => [
-      {
-        type: "message",
-        id: "msg_1",
-        role: "assistant",
-        status: "completed",
-        content: [{ type: "output_text", text }],
-      },
-    ]),
-  },
-  {
-    weight: 1,
-    arbitrary: oddText.map((text) => [
-      { type: "message", role: "user", content: [{ type: "input_text", text }, image] },
-    ]),
-  },
-  {
-    weight: 1,
-    arbitrary: oddText.map((text) => [
-      {
-        type: "reasoning",
-        id: "rs_1",
-        summary: [],
-        content: [{ type: "reasoning_text", text }],
-        encrypted_content: null,
-      },
-    ]),
-  },
+/** A call and its output: one never comes without the other, as Codex sees to itself. */
+const callStep: fc.Arbitrary<readonly Json[]> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc
@@ -174,6 +139,53 @@ const step: fc.Arbitrary<readonly Json[]> = fc.oneof(
       { type: "tool_search_output", id: "tso_1", call_id: "call_3", status: "completed", execution: "client", tools },
     ]),
   },
+);
+
+/** Outputs of calls that were made at once stand behind the last of them. */
+const callsAtOnce = fc.tuple(callStep, callStep).map(([first, second]) => {
+  const items = [...first.map((item) => renumbered(item, "a")), ...second.map((item) => renumbered(item, "b"))];
+  const isOutput = ({ type }: Json) => String(type).endsWith("_output");
+  return [...items.filter((item) => !isOutput(item)), ...items.filter(isOutput)];
+});
+
+const step: fc.Arbitrary<readonly Json[]> = fc.oneof(
+  { weight: 8, arbitrary: callStep },
+  { weight: 2, arbitrary: callsAtOnce },
+  {
+    weight: 2,
+    arbitrary: oddText.map((text) => [{ type: "message", role: "user", content: [{ type: "input_text", text }] }]),
+  },
+  { weight: 1, arbitrary: oddText.map((content) => [{ role: "user", content }]) },
+  {
+    weight: 2,
+    arbitrary: oddText.map((text) => [
+      {
+        type: "message",
+        id: "msg_1",
+        role: "assistant",
+        status: "completed",
+        content: [{ type: "output_text", text }],
+      },
+    ]),
+  },
+  {
+    weight: 1,
+    arbitrary: oddText.map((text) => [
+      { type: "message", role: "user", content: [{ type: "input_text", text }, image] },
+    ]),
+  },
+  {
+    weight: 1,
+    arbitrary: oddText.map((text) => [
+      {
+        type: "reasoning",
+        id: "rs_1",
+        summary: [],
+        content: [{ type: "reasoning_text", text }],
+        encrypted_content: null,
+      },
+    ]),
+  },
   {
     weight: 1,
     arbitrary: fc.constantFrom<Json[]>(
@@ -183,6 +195,9 @@ const step: fc.Arbitrary<readonly Json[]> = fc.oneof(
     ),
   },
 );
+
+const renumbered = (item: Json, suffix: string): Json =>
+  item.call_id === undefined ? item : { ...item, call_id: `${item.call_id}${suffix}` };
 
 const developer = oddText.map((text) => ({
   type: "message",
@@ -230,10 +245,6 @@ export const conversation: fc.Arbitrary<Conversation> = fc
 
 /** The request at the `turn`th step of a conversation. Each call has an id of its own. */
 export function requestAt({ front, steps, rest }: Conversation, turn = steps.length): Json {
-  const said = steps
-    .slice(0, turn)
-    .flatMap((items, place) =>
-      items.map((item) => (item.call_id === undefined ? item : { ...item, call_id: `${item.call_id}_${place}` })),
-    );
+  const said = steps.slice(0, turn).flatMap((items, place) => items.map((item) => renumbered(item, `_${place}`)));
   return { model: "test-model", stream: true, input: [...front, ...said], ...rest };
 }
