@@ -1,7 +1,7 @@
 /** One stack, one host: what `pulumi up` makes, in its order. */
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { codexArtifacts } from "./codex/artifacts.ts";
+import { codexArtifacts, profileName } from "./codex/artifacts.ts";
 import { writeArtifacts } from "./codex/write.ts";
 import { hostProof, hostRuntime, type Target } from "./host/call.ts";
 import { lastKnown } from "./host/last-known.ts";
@@ -64,7 +64,11 @@ export function declare(target: Target, keys: Keys): pulumi.Inputs {
     proof,
   );
 
-  const artifacts = codexArtifacts({ ...spec, models: [...usableWith(key, spec.models)] }, key?.value);
+  const artifacts = codexArtifacts(
+    { ...spec, models: [...usableWith(key, spec.models)] },
+    key?.value,
+    profileName(stack),
+  );
   seen.stdout.apply(() => pulumi.runtime.isDryRun() || writeArtifacts(artifacts, stack));
   const foreign = survey.facts?.lms === "foreign";
   const tokens = Object.fromEntries(Object.entries(survey.judgements).map(([name, { token }]) => [name, token]));

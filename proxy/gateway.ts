@@ -191,7 +191,11 @@ class ServedRequest {
       // A body that is left unread on purpose must not close the client's connection.
       body: hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null,
     };
-    const list = (body: Buffer) => ({ body: listedModels(body, this.#config.models, caller.mayUse) });
+    const { catalog } = this.#parts;
+    // A failure is LM Studio's, and the list itself will tell it; what was last heard does until then.
+    if (listing) await catalog.loaded().catch(() => undefined);
+    const known = (model: string) => catalog.known(model);
+    const list = (body: Buffer) => ({ body: listedModels(body, this.#config, caller.mayUse, known) });
     return await this.#relay(route, up, [], listing ? { transform: list } : {});
   }
 

@@ -1,8 +1,9 @@
 /** Everything that the Codex CLI needs to use a stack's endpoint, as files: pure, the same bytes for the same spec. */
+import { catalogEntries, renderCatalog } from "../spec/codex-catalog.ts";
 import { baseUrl, type HostSpec } from "../spec/host-spec.ts";
-import { renderCatalog } from "./catalog.ts";
 import { renderLauncher } from "./launcher.ts";
 import { keyVariable, renderEnvironment, renderProfile } from "./profile.ts";
+import { renderReadme } from "./readme.ts";
 
 export interface Artifact {
   readonly name: string;
@@ -11,20 +12,46 @@ export interface Artifact {
   readonly secret: boolean;
 }
 
-/** @param key value of the key that Codex is to use; the profile names a variable for it only when there is one */
-export function codexArtifacts(spec: HostSpec, key: string | undefined): Artifact[] {
+/** The stack's name as Codex takes it for a profile: letters, digits, `-` and `_`. */
+export const profileName = (stack: string): string =>
+  (stack.split("/").at(-1) ?? "").replaceAll(/[^A-Za-z0-9_-]+/g, "-");
+
+/**
+ * @param key value of the key that Codex is to use; the profile names a variable for it only when there is one
+ * @param name of profile and launcher
+ */
+export function codexArtifacts(
+  spec: HostSpec,
+  key: string | undefined,
+  name: string = spec.codex.provider,
+): Artifact[] {
   const { provider } = spec.codex;
-  const models = spec.models.map(({ id, load }) => ({ id, contextLength: load.contextLength }));
-  const endpoint = { provider, baseUrl: baseUrl(spec), model: spec.models[0]?.id ?? "", keyed: key !== undefined };
+  const entries = spec.models.flatMap(({ id, load, thinking }) =>
+    catalogEntries({ id, contextLength: load.contextLength, thinking }, true, (alias) =>
+      spec.models.some((model) => model.id === alias),
+    ),
+  );
+  const endpoint = {
+    name,
+    provider,
+    baseUrl: baseUrl(spec),
+    model: spec.models[0]?.id ?? "",
+    // The catalog caps it for a model with less.
+    window: Math.max(0, ...spec.models.map(({ load }) => load.contextLength)),
+    keyed: key !== undefined,
+    search: spec.proxy.search !== undefined,
+  };
+  const open = { secret: false, mode: 0o644 };
   return [
-    { name: `${provider}.config.toml`, content: renderProfile(endpoint), mode: 0o644, secret: false },
-    { name: `${provider}.catalog.json`, content: renderCatalog(models), mode: 0o644, secret: false },
+    { name: `${name}.config.toml`, content: renderProfile(endpoint), ...open },
+    { name: `${name}.catalog.json`, content: renderCatalog(entries), ...open },
     {
-      name: `${provider}.env`,
+      name: `${name}.env`,
       content: renderEnvironment(endpoint.baseUrl, keyVariable(provider), key),
       mode: 0o600,
       secret: key !== undefined,
     },
-    { name: `codex-${provider}`, content: renderLauncher(provider), mode: 0o755, secret: false },
+    { name: `codex-${name}`, content: renderLauncher(name, provider), secret: false, mode: 0o755 },
+    { name: `${name}.README.md`, content: renderReadme(endpoint), ...open },
   ];
 }

@@ -38,3 +38,6 @@ export function fileName(source: ModelSource): string {
 export function defaultRepo(file: string): string {
   return file.replace(/(\.Q[^.]{1,5})?\.[^.]+$/, "");
 }
+
+/** What a client appends to a model's name to have it think or not. */
+export const aliasEndings = { ":think": "on", ":no-think": "off" } as const;

@@ -1,4 +1,5 @@
 /** Whether a request's model may think: the host's policy, unless the request itself says otherwise by header or by the model's alias. */
+import { aliasEndings } from "../../infra/spec/model-names.ts";
 import { Fault } from "../errors/fault.ts";
 import { type Thinking, thinkingFor } from "./policy.ts";
 
@@ -11,10 +12,8 @@ export interface Wish {
 }
 
 export const thinkingHeader = "x-lmstack-thinking";
-const endings = { ":think": "on", ":no-think": "off" } as const;
-
 /** Names under which a model is listed besides its own. */
-export const aliasesOf = (model: string): string[] => Object.keys(endings).map((ending) => model + ending);
+export const aliasesOf = (model: string): string[] => Object.keys(aliasEndings).map((ending) => model + ending);
 
 type Policies = Parameters<typeof thinkingFor>[0];
 
@@ -31,7 +30,7 @@ function resolved(
 ): { model: string | undefined; thinking?: "on" | "off" } {
   // A model may really be called so: then it is no alias.
   if (named === undefined || Object.hasOwn(policies, named)) return { model: named };
-  for (const [ending, thinking] of Object.entries(endings)) {
+  for (const [ending, thinking] of Object.entries(aliasEndings)) {
     if (named.endsWith(ending) && named.length > ending.length)
       return { model: named.slice(0, -ending.length), thinking };
   }

@@ -11,6 +11,10 @@ export interface CatalogModel {
   readonly contextLength: number | undefined;
   /** Whether it takes images; undefined when LM Studio does not tell. */
   readonly vision?: boolean | undefined;
+  /** The option of `reasoning` that it takes when a request says nothing. */
+  readonly reasoningDefault?: string | undefined;
+  /** Answers with vectors only. */
+  readonly embedding?: boolean;
 }
 
 /** Keyed by the identifier of each loaded instance. */
@@ -83,11 +87,15 @@ export class Catalog {
 }
 
 interface ListedModel {
+  readonly type?: unknown;
   readonly loaded_instances?: readonly {
     readonly id?: unknown;
     readonly config?: { readonly parallel?: unknown; readonly context_length?: unknown };
   }[];
-  readonly capabilities?: { readonly vision?: unknown; readonly reasoning?: { readonly allowed_options?: unknown } };
+  readonly capabilities?: {
+    readonly vision?: unknown;
+    readonly reasoning?: { readonly allowed_options?: unknown; readonly default?: unknown };
+  };
 }
 
 /** Throws when `answer` is not the list that `/api/v1/models` gives. */
@@ -102,14 +110,18 @@ function readModels(answer: unknown): LoadedModels {
   }
   const loaded = new Map<string, CatalogModel>();
   for (const model of listed as ListedModel[]) {
-    const options = model.capabilities?.reasoning?.allowed_options;
-    const reasoning = Array.isArray(options) ? options.map(String) : undefined;
-    const { vision: sees } = model.capabilities ?? {};
-    const vision = typeof sees === "boolean" ? sees : undefined;
+    const { vision, reasoning: switches } = model.capabilities ?? {};
+    const options = switches?.allowed_options;
+    const told = {
+      reasoning: Array.isArray(options) ? options.map(String) : undefined,
+      reasoningDefault: typeof switches?.default === "string" ? switches.default : undefined,
+      vision: typeof vision === "boolean" ? vision : undefined,
+      embedding: model.type === "embedding",
+    };
     for (const { id, config } of model.loaded_instances ?? []) {
       if (typeof id !== "string") continue;
       const parallel = positive(config?.parallel);
-      loaded.set(id, { reasoning, parallel, contextLength: positive(config?.context_length), vision });
+      loaded.set(id, { ...told, parallel, contextLength: positive(config?.context_length) });
     }
   }
   return loaded;

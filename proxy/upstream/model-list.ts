@@ -1,18 +1,22 @@
+import { catalogEntries } from "../../infra/spec/codex-catalog.ts";
 import type { ProxyConfig } from "../../infra/spec/proxy-config.ts";
+import { thinkingFor } from "../thinking/policy.ts";
 import { aliasesOf } from "../thinking/wish.ts";
+import type { CatalogModel } from "./catalog.ts";
 
 interface Listed {
   readonly id?: unknown;
 }
 
 /**
- * LM Studio's `/v1/models` with the aliases of each model behind it, and without what the key may not use. A body that is no such list stays as
- * it is.
+ * LM Studio's `/v1/models` with the aliases of each model behind it, and without what the key may not use; beside `data`, which OpenAI's clients read,
+ * `models` as Codex's `model_catalog_url` asks for it. A body that is no such list stays as it is.
  */
 export function listedModels(
   body: Buffer,
-  policies: ProxyConfig["models"],
+  config: Pick<ProxyConfig, "models" | "codexTools">,
   mayUse: (model: string) => boolean,
+  known: (model: string) => CatalogModel | undefined,
 ): Buffer {
   let parsed: { data?: unknown };
   try {
@@ -25,9 +29,40 @@ export function listedModels(
     const { id } = model;
     if (typeof id !== "string") return [model];
     if (!mayUse(id)) return [];
-    // Embedding models have nothing to switch; LM Studio names them so, and only declared ones may be called otherwise.
-    if (id.startsWith("text-embedding") && !Object.hasOwn(policies, id)) return [model];
+    if (embeds(id, config.models, known)) return [model];
     return [model, ...aliasesOf(id).map((alias) => ({ ...model, id: alias }))];
   });
-  return Buffer.from(JSON.stringify({ ...parsed, data }));
+  const names = (parsed.data as Listed[]).flatMap(({ id }) => (typeof id === "string" ? [id] : []));
+  return Buffer.from(JSON.stringify({ ...parsed, data, models: codexModels(names, config, mayUse, known) }));
+}
+
+/**
+ * A declared model is there for Codex while it is being loaded too, with the window that it will have. One that LM Studio would only load on demand
+ * has a window that nobody knows yet, and no entry.
+ */
+function codexModels(
+  names: readonly string[],
+  { models, codexTools }: Pick<ProxyConfig, "models" | "codexTools">,
+  mayUse: (model: string) => boolean,
+  known: (model: string) => CatalogModel | undefined,
+) {
+  const all = new Set([...Object.keys(models).filter((name) => name !== "*"), ...names]);
+  return [...all].flatMap((id) => {
+    const heard = known(id);
+    const declared = Object.hasOwn(models, id) ? models[id]?.contextLength : undefined;
+    const contextLength = heard?.contextLength ?? declared;
+    if (contextLength === undefined || !mayUse(id) || embeds(id, models, known)) return [];
+    const { vision, reasoning, reasoningDefault } = heard ?? {};
+    const served = { id, contextLength, thinking: thinkingFor(models, id), vision, reasoning, reasoningDefault };
+    return catalogEntries(served, codexTools === "translate", (name) => all.has(name));
+  });
+}
+
+/** Has nothing to switch and nothing to say. LM Studio names them so where it does not tell the type; only declared ones may be called otherwise. */
+function embeds(
+  id: string,
+  policies: ProxyConfig["models"],
+  known: (model: string) => CatalogModel | undefined,
+): boolean {
+  return known(id)?.embedding || (id.startsWith("text-embedding") && !Object.hasOwn(policies, id));
 }

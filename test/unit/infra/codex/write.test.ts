@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -19,8 +19,18 @@ test("another provider's files replace the ones before, so that no old file keep
   };
   try {
     write("old", "sk-old-key");
+    // The launcher was started right there.
+    mkdirSync(join(folder, "sessions"));
     write("lms", "sk-new-key");
-    expect(readdirSync(folder).sort()).toEqual(["codex-lms", "lms.catalog.json", "lms.config.toml", "lms.env"]);
+    expect(existsSync(join(folder, "sessions"))).toBe(true);
+    rmSync(join(folder, "sessions"), { recursive: true });
+    expect(readdirSync(folder).sort()).toEqual([
+      "codex-lms",
+      "lms.README.md",
+      "lms.catalog.json",
+      "lms.config.toml",
+      "lms.env",
+    ]);
     expect(statSync(join(folder, "lms.env")).mode & 0o777).toBe(0o600);
   } finally {
     rmSync(folder, { recursive: true });
