@@ -15,10 +15,11 @@ const request = conversation.map((told) => requestAt(told));
 describe("a request of Codex, whatever its tools are called and whatever was said", () => {
   it("is one that LM Studio takes at its strictest, and stays the same when it is translated again", () => {
     fc.assert(
-      fc.property(request, fc.boolean(), (asked, images) => {
-        const { text, body } = sentUp(JSON.stringify(asked), { images });
+      fc.property(request, fc.boolean(), fc.boolean(), (asked, images, searching) => {
+        const options = { images, search: searching ? { recall: () => "found" } : undefined };
+        const { text, body } = sentUp(JSON.stringify(asked), options);
         expect(complaints(body, { images })).toEqual([]);
-        expect(sentUp(text, { images }).text).toBe(text);
+        expect(sentUp(text, options).text).toBe(text);
       }),
       runs,
     );
@@ -69,6 +70,23 @@ describe("a request of Codex, whatever its tools are called and whatever was sai
       { numRuns: 1000 },
     );
   });
+});
+
+it("a call keeps its bytes in a turn that has to rename another tool", () => {
+  const found = { type: "function", name: "of two words" };
+  const steps = [
+    [
+      { type: "function_call", status: "completed", id: "fc_1", name: "a", arguments: "{}", call_id: "call_1" },
+      { type: "function_call_output", id: "fco_1", call_id: "call_1", output: "" },
+    ],
+    [
+      { type: "tool_search_call", call_id: "call_2", execution: "client", arguments: {} },
+      { type: "tool_search_output", call_id: "call_2", execution: "client", tools: [found] },
+    ],
+  ];
+  const told = { front: [], steps, rest: {} };
+  const [before, after] = [1, 2].map((turn) => elementsOf(sentUp(JSON.stringify(requestAt(told, turn))).text));
+  expect(after?.slice(0, 2)).toEqual(before);
 });
 
 /** What a search finds is called as nothing before it: a tool that came later and wants a name that is taken would change it for what was said. */
