@@ -1,13 +1,6 @@
 /** Items whose end never came, put together from the pieces that did. */
 import { type Json, parsed, recordsOf } from "./json.ts";
 
-/** One text or one call's arguments while it grows. */
-interface Growing {
-  text: string;
-  /** It was said once more as a whole. */
-  whole: boolean;
-}
-
 /** Which list of an item a kind of event adds to, and as what. */
 const lists: Readonly<
   Record<string, { readonly list: "content" | "summary"; readonly type: string; readonly key: string }>
@@ -19,9 +12,9 @@ const lists: Readonly<
 };
 
 export class Pieces {
-  readonly #args = new Map<number, Growing>();
+  readonly #args = new Map<number, string>();
   /** By output index, then by list, kind and place: in the order in which they began. */
-  readonly #parts = new Map<number, Map<string, Growing>>();
+  readonly #parts = new Map<number, Map<string, string>>();
 
   /** Output indexes of which pieces came. */
   get indexes(): number[] {
@@ -36,7 +29,7 @@ export class Pieces {
       grow(this.#args, index, step === "done" ? event.arguments : event.delta, step);
     const list = lists[kind];
     if (list === undefined) return;
-    const parts = this.#parts.get(index) ?? new Map<string, Growing>();
+    const parts = this.#parts.get(index) ?? new Map<string, string>();
     this.#parts.set(index, parts);
     const place = `${kind}.${event.content_index ?? event.summary_index ?? 0}`;
     grow(parts, place, step === "done" ? event[list.key] : event.delta, step);
@@ -46,10 +39,10 @@ export class Pieces {
   complete(index: number, begun: Json, id: string): Json {
     const args = this.#args.get(index);
     if (begun.type === "function_call" || (begun.type === undefined && args !== undefined))
-      return { type: "function_call", ...begun, arguments: args?.text ?? begun.arguments, status: "completed" };
+      return { type: "function_call", ...begun, arguments: args ?? begun.arguments, status: "completed" };
     const parts = [...(this.#parts.get(index) ?? [])];
     const listed = (name: "content" | "summary") =>
-      parts.flatMap(([place, { text }]) => {
+      parts.flatMap(([place, text]) => {
         const { list, type, key } = lists[place.split(".", 1)[0] as string] as (typeof lists)[string];
         if (list !== name) return [];
         return [type === "output_text" ? { type, [key]: text, annotations: [] } : { type, [key]: text }];
@@ -64,12 +57,11 @@ export class Pieces {
   }
 }
 
-function grow<Key>(texts: Map<Key, Growing>, key: Key, piece: unknown, step: string | undefined): void {
-  const growing = texts.get(key) ?? { text: "", whole: false };
-  texts.set(key, growing);
+/** The end of a text says it once more as a whole. */
+function grow<Key>(texts: Map<Key, string>, key: Key, piece: unknown, step: string | undefined): void {
+  const before = texts.get(key) ?? "";
   const text = typeof piece === "string" ? piece : piece === undefined ? "" : JSON.stringify(piece);
-  if (step === "done" && text !== "") Object.assign(growing, { text, whole: true });
-  else if (!growing.whole) growing.text += text;
+  texts.set(key, step === "done" && text !== "" ? text : before + text);
 }
 
 /** The JSON of an event's data lines. */

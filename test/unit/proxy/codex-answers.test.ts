@@ -28,11 +28,12 @@ const loaded = {
   models: [{ type: "llm", key: "m", loaded_instances: [{ id: "m", config: { context_length: 8192 } }] }],
 };
 
-async function answered(answer: Answer, stream = true, config: object = {}) {
+async function answered(answer: Answer, stream = true, config: object = {}, over = () => true) {
   await using upstream = await startUpstream(answer, loaded);
   await using proxy = await startTestProxy({ upstream: upstream.url, models: { m: {} }, ...config });
   const received = await send(proxy.port, "/v1/responses", asking(stream));
   await until("it is in the log", () => proxy.log.some(({ msg }) => msg === "request"));
+  await until("it is over for LM Studio too", over);
   const metrics = await send(proxy.port, "/metrics");
   return { ...received, events: eventsIn(received.text), log: proxy.log.find(({ msg }) => msg === "request"), metrics };
 }
@@ -130,12 +131,13 @@ describe("a failure in the stream", () => {
     "'%s' becomes response.failed with the code %s, and the stream closes although LM Studio's does not",
     async (message, code) => {
       let closed = false;
-      const { text, events, broken, metrics } = await answered((response, _request, socket) => {
+      const endless: Answer = (response, _request, socket) => {
         socket.once("close", () => {
           closed = true;
         });
         response.writeHead(200, { "content-type": "text/event-stream" }).write(begun + error(message));
-      });
+      };
+      const { text, events, broken, metrics } = await answered(endless, true, {}, () => closed);
       expect(text.startsWith(begun)).toBe(true);
       expect(broken).toBe(false);
       expect(events.at(-1)).toMatchObject({
@@ -143,7 +145,6 @@ describe("a failure in the stream", () => {
         response: { id: "resp_lmstudio", error: { code } },
       });
       expect(text).toContain(JSON.stringify(message).slice(1, -1));
-      await until("LM Studio was told to stop", () => closed);
       expect(metrics.text).toContain(
         code === "invalid_prompt"
           ? 'lmstack_refused_total{code="invalid_request"} 1'

@@ -46,13 +46,12 @@ describe("the text of a custom tool", () => {
   });
 
   it.each([
-    ["was cut off", '{"input":"*** Begin Patch\\n*** Del'],
-    ["has several keys, none of which is the argument", '{"path":"a","text":"b"}'],
-    ["is a list of something else", '{"command":["bash","-c","ls"]}'],
-    ["holds two fences", "```\na\n```\n```\nb\n```"],
-  ])("stays as it was written when it %s: the tool refuses it, and the model learns of it", (_, args) => {
-    expect(input(args).result).toBe(args);
-    expect(input(args).kinds.filter((kind) => kind !== "custom-bare")).toEqual([]);
+    ["was cut off", '{"input":"*** Begin Patch\\n*** Del', []],
+    ["has several keys, none of which is the argument", '{"path":"a","text":"b"}', []],
+    ["is a list of something else", '{"command":["bash","-c","ls"]}', []],
+    ["holds two fences", "```\na\n```\n```\nb\n```", ["custom-bare"]],
+  ])("stays as it was written when it %s: the tool refuses it, and the model learns of it", (_, args, kinds) => {
+    expect(input(args)).toEqual({ result: args, kinds });
   });
 
   it("may be JSON by itself when nothing says that it is the function's own", () => {

@@ -3,7 +3,7 @@ import { ResponseStream } from "openai/lib/responses/ResponseStream";
 import { describe, expect, it } from "vitest";
 import { AnswerTranslator } from "../../../../../proxy/codex/answer/translator.ts";
 import { inPieces, splitAt } from "../../answer/answer-text.ts";
-import { type Json, type Printing, printed } from "../../answer/dialects.ts";
+import { type Json, type Printing, printed, read } from "../../answer/dialects.ts";
 import {
   codexTools,
   doneItems,
@@ -15,6 +15,7 @@ import {
   responseId,
   responseOf,
   type Said,
+  tools,
   translated,
   translatorFor,
   usage,
@@ -75,6 +76,15 @@ describe("calls", () => {
   it("of tools that the client does not have pass as they are: Codex tells the model", () => {
     const bytes = printed(lmStudio([call("shell", '{"a":1}')]));
     expect(translatorFor().push(bytes)).toEqual(bytes);
+  });
+
+  it("that are in the client's own form already pass as they are", () => {
+    const bytes = printed(lmStudio([call("close_agent", '{"id":1}')]));
+    const own = Buffer.from(
+      bytes.toString().replaceAll('"name":"close_agent"', '"namespace":"other","name":"close_agent"'),
+    );
+    const items = ofType(read(translatorFor().push(own)) as Json[], "response.output_item.done");
+    expect(items[0]?.item).toMatchObject({ namespace: "other", name: "close_agent" });
   });
 
   it("that were made in a wrong form are put right and counted once", () => {
@@ -209,6 +219,44 @@ describe("what LM Studio leaves out", () => {
     ]);
   });
 
+  it("arguments that came in pieces only are put together", () => {
+    const pieces = ['{"input":"*** Begin', ' Patch\\n*** End Patch"}'];
+    const events = lmStudio([{ kind: "call", name: "apply_patch", arguments: "", pieces }]);
+    const { events: told } = translated(without(events, "response.function_call_arguments.done"));
+    expect(doneItems(told)).toMatchObject([{ type: "custom_tool_call", input: patch }]);
+  });
+
+  it("what LM Studio puts before an item at the answer's end is not taken for that item", () => {
+    const thought = itemOf({ kind: "reasoning", pieces: ["Hm."] }, 9);
+    for (const [name, own] of [
+      ["exec_command", "function_call"],
+      ["apply_patch", "custom_tool_call"],
+    ] as const) {
+      const args = JSON.stringify({ input: patch });
+      const begun: Said = { kind: "call", name, arguments: args };
+      const whole = lmStudio([begun], { output: [thought, itemOf(begun, 0)] });
+      expect(doneItems(translated(whole).events).filter(({ type }) => type === own)).toHaveLength(1);
+      const unfinished = without(whole, "response.output_item.done");
+      expect(doneItems(translated(unfinished).events)[0]).toMatchObject({ type: own, call_id: "call_0" });
+      const misplaced = lmStudio([begun], { output: [thought] });
+      const pieced = translated(without(misplaced, "response.output_item.done")).events;
+      expect(doneItems(pieced)).toMatchObject([{ type: own, call_id: "call_0" }]);
+    }
+  });
+
+  it("no item is told twice although its place is another one at the answer's end", () => {
+    const moved = lmStudio([call("exec_command")], {
+      output: [{ ...itemOf(call("exec_command"), 0), id: "fc_other" }],
+    });
+    const events = moved.map((event) => ("output_index" in event ? { ...event, output_index: 1 } : event));
+    expect(doneItems(translated(events).events)).toHaveLength(1);
+  });
+
+  it("an answer that says twice that it is complete says it once", () => {
+    const events = lmStudio([text]);
+    expect(ofType(translated([...events, events.at(-1) as Json]).events, "response.completed")).toHaveLength(1);
+  });
+
   it("no item is told twice although its id is another one at the answer's end", () => {
     const renamed = [{ ...itemOf(call("exec_command"), 0), id: "fc_other", call_id: "call_other" }];
     const { events } = translated(lmStudio([call("exec_command")], { output: renamed }));
@@ -296,6 +344,10 @@ describe("a failure in the stream", () => {
     };
     expect(nothing(40_000, 32_768)).toMatchObject({ code: "context_length_exceeded" });
     expect([nothing(30_000, 32_768), nothing(40_000)]).toEqual([undefined, undefined]);
+    const counts = { input_tokens: 40_000, output_tokens: 0, total_tokens: 40_000 };
+    const parts = { calls: codexTools, responseId: "resp_own", toldId: () => undefined, contextLength: 32_768 };
+    const translator = new AnswerTranslator(parts);
+    expect(translated(lmStudio([text], { usage: counts }), { translator }).translator.fault).toBeUndefined();
   });
 
   it("is an answer that stops without its end, even in the middle of an event", () => {
@@ -313,6 +365,61 @@ it("a client that was told an id by a heartbeat is told no other one, and no sec
   expect(ofType(events, "response.created")).toEqual([]);
   const ids = events.flatMap(({ response }) => (response as Json | undefined)?.id ?? []);
   expect(ids).toEqual(["resp_told", "resp_told"]);
+});
+
+describe("an answer that goes on after a search", () => {
+  const calls = tools({
+    ...Object.fromEntries(codexTools.origins),
+    web_search: { kind: "web-search", settings: { domains: [], results: 8 } },
+  });
+  const first = [text, call("web_search", '{"query":"lmstack"}')];
+  const second = [text, call("apply_patch", JSON.stringify({ input: patch })), call("exec_command")];
+
+  it("is one answer: one beginning, one id, numbers and places that go on, one end", () => {
+    const translator = translatorFor(calls);
+    const bytes = [translator.push(printed(lmStudio(first), printingOf(true))), translator.end()];
+    expect(translator.round).toMatchObject({ searches: [{ query: "lmstack" }], callsClient: false });
+    expect(translator.round?.output).toEqual([itemOf(text, 0)]);
+    const { id } = translator.round?.searches[0] ?? { id: "" };
+    bytes.push(translator.settle(id, "completed"), translator.settle(id, "failed"), translator.nextRound());
+    bytes.push(translator.push(printed(lmStudio(second), printingOf(true))), translator.end());
+    expect([translator.round, translator.fault]).toEqual([undefined, undefined]);
+    const events = read(Buffer.concat(bytes)) as Json[];
+    for (const type of ["response.created", "response.in_progress", "response.completed"])
+      expect(ofType(events, type)).toHaveLength(1);
+    expect(events.map(({ sequence_number }) => sequence_number)).toEqual([...events.keys()]);
+    expect(ofType(events, "response.output_item.done").map(({ output_index }) => output_index)).toEqual([
+      0, 1, 2, 3, 4,
+    ]);
+    expect(ofType(events, "response.custom_tool_call_input.done")).toMatchObject([{ output_index: 3 }]);
+    expect(ofType(events, "response.output_text.delta").map(({ output_index }) => output_index)).toEqual([0, 0, 2, 2]);
+    expect(doneItems(events)[1]).toMatchObject({ type: "web_search_call", status: "completed" });
+    expect(finalOutput(events)).toEqual(doneItems(events));
+  });
+
+  it("is the same as a document", () => {
+    const translator = translatorFor(calls);
+    expect(translator.whole(Buffer.from(JSON.stringify(responseOf(first)))).length).toBe(0);
+    translator.nextRound();
+    const { output, id } = JSON.parse(translator.whole(Buffer.from(JSON.stringify(responseOf(second)))).toString());
+    expect(id).toBe(responseId);
+    expect(output).toMatchObject([
+      { type: "message" },
+      { type: "web_search_call", status: "failed" },
+      { type: "message" },
+      { type: "custom_tool_call" },
+      { type: "function_call" },
+    ]);
+  });
+
+  it("ends with its first round when there is no other one", () => {
+    const translator = translatorFor(calls);
+    const bytes = [translator.push(printed(lmStudio(first))), translator.finish(false)];
+    const events = read(Buffer.concat(bytes)) as Json[];
+    expect(doneItems(events)).toMatchObject([{ type: "message" }, { type: "web_search_call", status: "failed" }]);
+    expect(finalOutput(events)).toEqual(doneItems(events));
+    expect(events.at(-1)?.type).toBe("response.completed");
+  });
 });
 
 const printingOf = (names: boolean): Printing => ({
@@ -369,6 +476,16 @@ describe("whatever a model puts out and LM Studio leaves out", () => {
         expect([...cut.translator.repairs]).toEqual([...whole.translator.repairs]);
       }),
     );
+  });
+
+  it("every single cut does, where ends are missing too", () => {
+    const items: Said[] = [text, { kind: "call", name: "apply_patch", arguments: "", pieces: ['{"input":', '"x"}'] }];
+    const events = eventsOf([items, ["response.output_item.done", "response.output_text.done"], true]);
+    const whole = translated(events).events;
+    const { length } = printed(events, printingOf(true));
+    for (let cut = 1; cut < length; cut++) {
+      expect(translated(events, { printing: printingOf(true), cuts: [cut] }).events).toEqual(whole);
+    }
   });
 
   it("a stream and a document say the same", () => {
