@@ -1,5 +1,5 @@
 /**
- * What tests need besides the clone's packages: a browser, Prometheus' rule checker, and OpenAI's Python package. Kept outside the clone, so that
+ * What tests need besides the clone's packages: a browser, a terminal, Prometheus' rule checker, and OpenAI's Python package. Kept outside the clone, so that
  * every clone of one user shares it; nothing is done when it is there.
  */
 import { existsSync } from "node:fs";
@@ -24,8 +24,14 @@ export async function ensureTestTools(): Promise<TestTools> {
   if (findOnPath("chromium") === undefined) {
     await ensureDebianPackages(["chromium", "fonts-dejavu-core"], "the status page is tested in a real browser");
   }
+  await ensureTmux();
   const promtool = await ensurePromtool();
   return { pathFolders: promtool === undefined ? [] : [promtool], python: await ensurePython() };
+}
+
+export async function ensureTmux(): Promise<void> {
+  if (findOnPath("tmux") !== undefined) return;
+  await ensureDebianPackages(["tmux"], "Codex's terminal interface is tested in a terminal");
 }
 
 /** Out of Debian's package, not installed: that would start a server of its own. */
