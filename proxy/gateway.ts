@@ -360,7 +360,8 @@ class ServedRequest {
     };
     const translator = calls === undefined ? undefined : new AnswerTranslator(this.#named(calls));
     this.#translator = translator;
-    if (this.#wish?.thinking !== "off" || form === "completions") return { ...work, translator };
+    const isDeclared = Object.hasOwn(this.#config.models, model ?? "");
+    if (this.#wish?.thinking !== "off" || form === "completions") return { ...work, translator, isDeclared };
     const filter = () => {
       const leaks = new LeakFilter(form);
       this.#filters.push(leaks);
@@ -371,7 +372,7 @@ class ServedRequest {
       this.#leaks += leaks;
       return { body, headers: leaks === 0 ? [] : ["x-lmstack-leaks", String(leaks)] };
     };
-    return { ...work, filter, transform, translator };
+    return { ...work, filter, transform, translator, isDeclared };
   }
 
   #named(calls: CallTable) {

@@ -33,18 +33,24 @@ const passing = [
   /still loading|loading model|being loaded/i,
 ];
 
+/** Codes that say more than the words beside them. */
+const tellingCode = /^(?:context_length_exceeded|exceed_context_size_error|model_not_found)$/;
+
+/** Of a model that the host declares: between a restart of LM Studio and the load that its supervisor then asks for. */
+const notLoadedYet = /model.{0,200}\bnot (?:found|loaded)|no models? (?:is |are )?loaded|model_not_found/is;
+
 const retrySeconds = 2;
 const longestWords = 1_000;
 const noWords = "it gave no reason";
 
 /** `status` is LM Studio's own, absent where it said so with status 200 or in a stream. */
-export function lmStudioFault(words: string, status?: number): Fault {
+export function lmStudioFault(words: string, status?: number, isDeclared = false): Fault {
   const says = (list: readonly RegExp[]) => list.some((said) => said.test(words));
   const how = status === undefined ? "reported an error" : `refused the request with status ${status}`;
   const message = `LM Studio ${how}: ${words}`;
   if (says(noRoom)) return new Fault(400, "context_length_exceeded", message);
   if (says(lasting)) return new Fault(400, "invalid_request", message);
-  if (says(passing) || status === 429 || status === 503)
+  if (says(passing) || (isDeclared && notLoadedYet.test(words)) || status === 429 || status === 503)
     return new Fault(503, "upstream_error", message, { retryAfter: retrySeconds });
   if (status !== undefined && status < 500) return new Fault(400, "invalid_request", message);
   return new Fault(502, "upstream_error", message);
@@ -61,17 +67,18 @@ export function errorInSuccess(words: string): Fault {
  * A refusal for a client whose retries go by the status: Codex shows the message of a 400 at once, asks again after any other, and hides that of
  * a 500. A number is the status under which LM Studio's own body is good enough.
  */
-export function refusalFor(status: number, body: Buffer): Fault | number {
+export function refusalFor(status: number, body: Buffer, isDeclared?: boolean): Fault | number {
   const said = parsed(body);
-  const fault = lmStudioFault(errorWords(said) ?? (body.toString("utf8", 0, longestWords).trim() || noWords), status);
+  const words = errorWords(said) ?? (body.toString("utf8", 0, longestWords).trim() || noWords);
+  const fault = lmStudioFault(words, status, isDeclared);
   const { error } = (said ?? {}) as { readonly error?: { readonly message?: unknown } };
   return fault.code === "invalid_request" && typeof error?.message === "string" ? fault.status : fault;
 }
 
 /** A heartbeat had opened a stream before LM Studio refused: its status can no longer be the answer's. */
-export function refusalAfterHead(status: number, body: Buffer): Fault {
+export function refusalAfterHead(status: number, body: Buffer, isDeclared?: boolean): Fault {
   const words = errorWords(parsed(body));
-  if (status >= 300) return lmStudioFault(words ?? noWords, status);
+  if (status >= 300) return lmStudioFault(words ?? noWords, status, isDeclared);
   return words === undefined ? unstreamed() : errorInSuccess(words);
 }
 
@@ -95,7 +102,7 @@ export function errorWords(value: unknown): string | undefined {
   if (typeof error !== "object" || error === null) return typeof message === "string" ? message : undefined;
   const { message: inner, type, code } = error as Record<"message" | "type" | "code", unknown>;
   if (typeof inner !== "string") return JSON.stringify(error);
-  const kind = [code, type].find((word) => typeof word === "string" && noRoom[0]?.test(word));
+  const kind = [code, type].find((word) => typeof word === "string" && tellingCode.test(word));
   return kind === undefined ? inner : `${inner} (${kind})`;
 }
 

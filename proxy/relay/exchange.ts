@@ -26,6 +26,8 @@ export interface AnswerWork {
   readonly filter?: (() => AnswerFilter) | undefined;
   /** Behind the filter, for a client that speaks as Codex does. Refusals are told so that it does the right thing. */
   readonly translator?: AnswerTranslator | undefined;
+  /** The model belongs to this host: where LM Studio does not have it, it will have it. */
+  readonly isDeclared?: boolean;
   /** How an answer goes on whose model searched. */
   readonly rounds?: Rounds | undefined;
   /** Of a whole JSON answer, which is then collected. `headers` are added, as a flat list. */
@@ -352,9 +354,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   #releaseHeld(held: Held, body: Buffer): Fault | undefined {
     const { translator } = this.#work;
     const asStream = translator !== undefined && this.#down.wantsStream && held.status === 200;
-    if (this.#down.begun && !asStream) return refusalAfterHead(held.status, body);
+    if (this.#down.begun && !asStream) return refusalAfterHead(held.status, body, this.#work.isDeclared);
     if (translator !== undefined && held.status >= 400) {
-      const refusal = refusalFor(held.status, body);
+      const refusal = refusalFor(held.status, body, this.#work.isDeclared);
       if (typeof refusal !== "number") return refusal;
       this.#writeWhole({ ...held, status: refusal }, body, []);
       this.#held = undefined;

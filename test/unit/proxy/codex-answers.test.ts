@@ -70,11 +70,11 @@ describe("a refusal of LM Studio before the stream", () => {
     ],
     // Permanent: a 400 is shown at once, anything else only after many tries.
     [
-      "a model that is not there",
+      "an item that is not there",
       404,
-      { error: { message: "no such model", code: "model_not_found" } },
+      { error: { message: "no such item", code: "item_not_found" } },
       400,
-      "model_not_found",
+      "item_not_found",
     ],
     ["an error that is a bare text", 400, { error: "no" }, 400, "invalid_request"],
     [
@@ -101,6 +101,14 @@ describe("a refusal of LM Studio before the stream", () => {
     expect(error.code).toBe(code);
     expect(typeof error.message).toBe("string");
     expect(answer.headers["retry-after"]).toBe(wanted === 503 ? "2" : undefined);
+  });
+
+  it("for a declared model that LM Studio does not have yet says when to ask again", async () => {
+    const missing = refusing(404, '{"error":{"message":"It is not here.","code":"model_not_found"}}');
+    const { status, headers, text } = await answered(missing, true, { models: { m: {} } });
+    expect([status, headers["retry-after"]]).toEqual([503, "2"]);
+    expect(text).toContain("It is not here.");
+    expect((await answered(missing, true, { models: { other: {} } })).status).toBe(400);
   });
 
   it("is told in the stream when a heartbeat had to begin it", async () => {
