@@ -19,7 +19,7 @@ export interface Fault {
   readonly loaded?: boolean;
   /** Before Codex comes; what it returns is done after it has gone. */
   readonly before?: (place: Place, sizes: FaultSizes) => Promise<() => Promise<void>>;
-  /** At the fifth piece of the second answer's text, at the end of the second answer, or at that of the first. */
+  /** At the first piece of the second answer's text, at the end of the second answer, or at that of the first. */
   readonly at?: "in-words" | "after-call" | "between";
   readonly strike?: (place: Place, sizes: FaultSizes) => Promise<void>;
   /** A message that Codex stops with must have it. */
@@ -132,7 +132,7 @@ function* striking(pieces: Iterable<Piece>, at: NonNullable<Fault["at"]>, strike
   for (const piece of pieces) {
     yield piece;
     index += 1;
-    if (at === "in-words" && index === 5) strike();
+    if (at === "in-words" && index === 1) strike();
   }
   if (at !== "in-words") strike();
 }

@@ -48,13 +48,15 @@ async function played({ scenario, fault, sizes, seconds }: Play): Promise<readon
   const endings = await scenario.play(place, seconds);
   await after?.();
   await over;
-  const found = [...(await general(place, endings)), ...(fault === undefined ? refusals(place) : [])];
+  const missed = fault?.strike !== undefined && over === undefined ? ["the fault did not strike"] : [];
+  const found = [...missed, ...(await general(place, endings)), ...(fault === undefined ? refusals(place) : [])];
   const done = await lines(place);
   if (fault !== undefined && endings.some(({ exitCode }) => exitCode !== 0)) {
     return [...found, ...stopped(endings, fault), ...beginning(done, scenario.effects)];
   }
   const ends = endings.every(({ exitCode }) => exitCode === 0) ? [] : [`exit ${exits(endings)}: ${tail(endings)}`];
-  const same = done.join() === scenario.effects.join();
+  const lesser = fault === undefined ? undefined : scenario.lesserEffects?.join();
+  const same = done.join() === scenario.effects.join() || done.join() === lesser;
   const effects = same ? [] : [`effects are ${done.join() || "none"} instead of ${scenario.effects.join()}`];
   return [...found, ...ends, ...effects, ...((await scenario.wrong?.(place, endings)) ?? [])];
 }
