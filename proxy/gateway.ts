@@ -41,6 +41,7 @@ import type { Strategy } from "./thinking/policy.ts";
 import { thinkingHeader, type Wish, wishOf } from "./thinking/wish.ts";
 import type { Catalog } from "./upstream/catalog.ts";
 import { listedModels } from "./upstream/model-list.ts";
+import { isDeclared } from "./upstream/readiness.ts";
 
 /** Who looks on. */
 export interface Observer {
@@ -137,6 +138,8 @@ class ServedRequest {
     } catch (error) {
       outcome = this.#failed(error);
     }
+    // What LM Studio had loaded when it failed need not be what it has loaded once it is back.
+    if (outcome.fault?.code.startsWith("upstream_")) this.#parts.catalog.doubt();
     this.#parts.observer.finished(this.#record(outcome), this.#request, this.#body);
   }
 
@@ -304,9 +307,12 @@ class ServedRequest {
   async #slot(caller: Caller) {
     const { headers } = this.#request;
     const response = this.#response;
+    const model = this.#wish?.model ?? "*";
+    const told = isDeclared(this.#config.models, model) ? this.#parts.catalog.update(model) : undefined;
+    if (told !== undefined) await told;
     if (response.destroyed) throw new ClientGone("the client went away before its request was passed on");
     const place = this.#parts.admission.enter({
-      model: this.#wish?.model ?? "*",
+      model,
       key: caller.id,
       low: lowPriority(headers),
       thread: threadOf(headers),
@@ -360,8 +366,8 @@ class ServedRequest {
     };
     const translator = calls === undefined ? undefined : new AnswerTranslator(this.#named(calls));
     this.#translator = translator;
-    const isDeclared = Object.hasOwn(this.#config.models, model ?? "");
-    if (this.#wish?.thinking !== "off" || form === "completions") return { ...work, translator, isDeclared };
+    const declared = isDeclared(this.#config.models, model ?? "*");
+    if (this.#wish?.thinking !== "off" || form === "completions") return { ...work, translator, isDeclared: declared };
     const filter = () => {
       const leaks = new LeakFilter(form);
       this.#filters.push(leaks);
@@ -372,7 +378,7 @@ class ServedRequest {
       this.#leaks += leaks;
       return { body, headers: leaks === 0 ? [] : ["x-lmstack-leaks", String(leaks)] };
     };
-    return { ...work, filter, transform, translator, isDeclared };
+    return { ...work, filter, transform, translator, isDeclared: declared };
   }
 
   #named(calls: CallTable) {

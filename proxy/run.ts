@@ -18,7 +18,8 @@ import { ProxySources } from "./page/sources.ts";
 import { Searcher } from "./search/searcher.ts";
 import { Eyes } from "./seeing/eyes.ts";
 import { Catalog } from "./upstream/catalog.ts";
-import { readiness } from "./upstream/readiness.ts";
+import { LoadWatch } from "./upstream/load-watch.ts";
+import { isDeclared, readiness } from "./upstream/readiness.ts";
 import { slotMismatchTeller, slotsOf } from "./upstream/slots.ts";
 
 /** The configuration in force. A reload puts another object in place; the one that a request began with stays its own. */
@@ -73,7 +74,10 @@ export async function startProxy(
   const admission = new Admission({
     limits: () => live.current.limits,
     slotsOf: (model) => slotsOf(live.current.models, catalog, model),
+    isMissing: (model) => isDeclared(live.current.models, model) && catalog.lacks(model),
+    onMissed: () => loads.look(),
   });
+  const loads = new LoadWatch(catalog, () => admission.isMissed);
   const tellMismatches = slotMismatchTeller(log);
   catalog.onAnswer(() => {
     tellMismatches(live.current.models, catalog);
@@ -182,6 +186,7 @@ export async function startProxy(
       await giveBack();
       const cut = await door.drain(drainSeconds * 1_000);
       if (cut > 0) log.warn({ connections: cut }, "connections were cut because drainSeconds were over");
+      loads.close();
       admission.close();
       eyes.close();
       await Promise.all([upstream.destroy(), searcher.close()]);

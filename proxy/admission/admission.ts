@@ -35,6 +35,8 @@ export interface ModelQueue {
   readonly claimed: number;
   /** Milliseconds since the epoch. */
   readonly heldUntil: number | null;
+  /** LM Studio has not loaded it: whoever asks for it waits. */
+  readonly missing: boolean;
 }
 
 export interface AdmissionLimits {
@@ -46,6 +48,10 @@ export interface AdmissionOptions {
   readonly limits: () => AdmissionLimits;
   /** Undefined when there is no limit. */
   readonly slotsOf: (model: string) => number | undefined;
+  /** Whether LM Studio is known not to have loaded a model that it ought to have. */
+  readonly isMissing?: (model: string) => boolean;
+  /** Somebody waits for a missing model; `slotsChanged` is to be called once that is different. */
+  readonly onMissed?: () => void;
   /** Milliseconds since the epoch; a clock that is set back must not move it. */
   readonly now?: () => number;
 }
@@ -58,6 +64,8 @@ const longestTimerMs = 2_147_483_647;
 export class Admission {
   readonly #limits: () => AdmissionLimits;
   readonly #slotsOf: (model: string) => number | undefined;
+  readonly #isMissing: (model: string) => boolean;
+  readonly #onMissed: (() => void) | undefined;
   readonly #now: () => number;
   readonly #lines = new Map<string, Line>();
   readonly #claims = new Map<string, Readonly<Record<string, number>>>();
@@ -69,6 +77,8 @@ export class Admission {
   constructor(options: AdmissionOptions) {
     this.#limits = options.limits;
     this.#slotsOf = options.slotsOf;
+    this.#isMissing = options.isMissing ?? (() => false);
+    this.#onMissed = options.onMissed;
     this.#now = options.now ?? steadyClock();
   }
 
@@ -82,6 +92,7 @@ export class Admission {
     if (verdict === "start") return ticket;
     const waiting = ticket.wait();
     this.#arm();
+    if (line.queue.missing) this.#onMissed?.();
     return waiting;
   }
 
@@ -120,18 +131,28 @@ export class Admission {
     for (const line of this.#lines.values()) this.#carryOut(line, line.queue.claim(sums.get(line.model) ?? 0));
   }
 
-  /** Slots or limits were declared anew. */
+  /** Slots or limits were declared anew, or LM Studio has told what it has loaded. */
   slotsChanged(): void {
-    for (const line of this.#lines.values()) this.#carryOut(line, line.queue.resize(this.#slots(line.model)));
+    for (const line of this.#lines.values()) {
+      const { model, queue } = line;
+      this.#carryOut(line, [...queue.setMissing(this.#isMissing(model)), ...queue.resize(this.#slots(model))]);
+    }
+    if (this.isMissed) this.#onMissed?.();
+  }
+
+  /** Somebody waits for a missing model. */
+  get isMissed(): boolean {
+    for (const { queue } of this.#lines.values()) if (queue.missing && queue.queued > 0) return true;
+    return false;
   }
 
   /** Every model that has something to do, and those with a limit that were asked for lately. */
   snapshot(): readonly ModelQueue[] {
     const all: ModelQueue[] = [];
     for (const { model, queue } of this.#lines.values()) {
-      const { running, queued, claimed, heldUntil } = queue;
+      const { running, queued, claimed, heldUntil, missing } = queue;
       const slots = Number.isFinite(queue.slots) ? queue.slots : null;
-      if (slots !== null || !queue.atRest) all.push({ model, slots, running, queued, claimed, heldUntil });
+      if (slots !== null || !queue.atRest) all.push({ model, slots, running, queued, claimed, heldUntil, missing });
     }
     return all;
   }
@@ -167,6 +188,7 @@ export class Admission {
       now: this.#now,
       carryOut: (effects) => this.#carryOut(line, effects),
     };
+    line.queue.setMissing(this.#isMissing(model));
     this.#lines.set(model, line);
     return line;
   }

@@ -25,7 +25,7 @@ const nothing: readonly never[] = [];
 
 /**
  * One model's queue. Owned state: every call is an event, and its effects have already been counted when it returns. Nobody waits while a
- * slot is free, except while the model is held.
+ * slot is free, except while the model is held or LM Studio has not loaded it.
  */
 export class Queue<T extends Entrant> {
   /** Infinity when there is no limit. */
@@ -33,6 +33,7 @@ export class Queue<T extends Entrant> {
   #running = 0;
   #claimed = 0;
   #heldUntil: number | null = null;
+  #missing = false;
   /** In the order of arrival, so that the first one is the first whose time is over. */
   readonly #waiting = new Set<T>();
   readonly #normal = new Rounds<T>();
@@ -70,18 +71,23 @@ export class Queue<T extends Entrant> {
     return this.#heldUntil;
   }
 
+  /** LM Studio says that it has not loaded the model. */
+  get missing(): boolean {
+    return this.#missing;
+  }
+
   /** Forgetting it would lose nothing but its service times. */
   get atRest(): boolean {
     return this.#running === 0 && this.#claimed === 0 && this.#waiting.size === 0 && this.#heldUntil === null;
   }
 
-  /** `limit` is how many may wait. A held model refuses nobody for that: its requests are to go on after the swap. */
+  /** `limit` is how many may wait. A model that is held or missing refuses nobody for that: its requests are to go on once it is loaded. */
   enter(who: T, limit: number): "start" | "wait" | "full" {
     if (this.#mayStart() && this.#waiting.size === 0) {
       this.#running++;
       return "start";
     }
-    if (this.#heldUntil === null && this.#waiting.size >= limit) return "full";
+    if (this.#heldUntil === null && !this.#missing && this.#waiting.size >= limit) return "full";
     this.#waiting.add(who);
     (who.low ? this.#low : this.#normal).add(who);
     return "wait";
@@ -109,6 +115,12 @@ export class Queue<T extends Entrant> {
 
   resume(): readonly Effect<T>[] {
     this.#heldUntil = null;
+    return this.#startWaiting(undefined);
+  }
+
+  /** Nothing starts while the model is missing. */
+  setMissing(missing: boolean): readonly Effect<T>[] {
+    this.#missing = missing;
     return this.#startWaiting(undefined);
   }
 
@@ -153,7 +165,7 @@ export class Queue<T extends Entrant> {
   }
 
   #mayStart(): boolean {
-    return this.#heldUntil === null && this.#running + this.#claimed < this.#slots;
+    return this.#heldUntil === null && !this.#missing && this.#running + this.#claimed < this.#slots;
   }
 
   /** `thread` is that of the request that has just left its slot: its next turn finds its prefix in the cache there. */

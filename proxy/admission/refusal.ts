@@ -10,6 +10,7 @@ interface Busy {
   readonly claimed: number;
   readonly queued: number;
   readonly heldUntil: number | null;
+  readonly missing: boolean;
   readonly retrySeconds: (places: number, now: number) => number;
 }
 
@@ -25,6 +26,14 @@ export function fullFault(model: string, busy: Busy, now: number): Fault {
 
 export function timeoutFault(model: string, busy: Busy, queueSeconds: number, now: number): Fault {
   const retryAfter = busy.retrySeconds(busy.queued + 1, now);
+  if (busy.missing) {
+    return new Fault(
+      503,
+      "model_not_loaded",
+      `LM Studio has not loaded the model "${model}", and this request waited for it as long as limits.queueSeconds allows (${queueSeconds} s). The supervisor loads it; "lmstack status" tells how far it is, or why it cannot. Try again in ${retryAfter} s.`,
+      { retryAfter },
+    );
+  }
   const why = busy.heldUntil === null ? count(busy) : `it is being loaded anew, and ${busy.queued} more wait`;
   return new Fault(
     503,

@@ -24,6 +24,7 @@ export type FaultCode =
   | "websocket_not_supported"
   | "queue_full"
   | "queue_timeout"
+  | "model_not_loaded"
   | "too_many_viewers"
   | "upstream_down"
   | "upstream_failed"

@@ -25,6 +25,10 @@ const freshMilliseconds = 30_000;
 /** After an answer, or none, in which a model was not named: a client may ask for any name, many times a second. */
 const unknownMilliseconds = 2_000;
 const longestWait = 250;
+/** Whether a declared model is loaded changes behind our back: that old may an answer be for a request to go on at once, asking beside it … */
+const currentMilliseconds = 1_000;
+/** … and that old may it be for a request to go on at all. */
+const outdatedMilliseconds = 5_000;
 
 export class Catalog {
   readonly #upstream: Dispatcher;
@@ -32,6 +36,11 @@ export class Catalog {
   #asking: Promise<LoadedModels> | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
   #models: LoadedModels = new Map();
+  /** What LM Studio told last holds. */
+  #told = false;
+  /** LM Studio was gone, and may be back at any moment. */
+  #doubted = false;
+  #updating: Promise<unknown> | undefined;
   readonly #listeners = new Set<() => void>();
 
   constructor(upstream: Dispatcher, now: () => number = performance.now.bind(performance)) {
@@ -52,7 +61,38 @@ export class Catalog {
     return this.#models.get(model);
   }
 
-  /** Called after each answer. */
+  /** LM Studio has told what it has loaded, and this model was not there. */
+  lacks(model: string): boolean {
+    return this.#told && !this.#models.has(model);
+  }
+
+  /** Milliseconds since LM Studio was last asked. */
+  get age(): number {
+    return this.#now() - this.#askedAt;
+  }
+
+  /**
+   * Sees to it that `lacks` speaks of the present. A promise only where the last answer is too old for that, or where the model was not there and may be
+   * now; it does not take long.
+   */
+  update(model: string): Promise<unknown> | undefined {
+    const { age } = this;
+    if (!this.#doubted && age < currentMilliseconds) return undefined;
+    this.#updating ??= Promise.race([
+      this.loaded().catch(() => {}),
+      setTimeout(longestWait, undefined, { ref: false }),
+    ]).finally(() => {
+      this.#updating = undefined;
+    });
+    return !this.#doubted && age < outdatedMilliseconds && this.#models.has(model) ? undefined : this.#updating;
+  }
+
+  /** LM Studio has failed: whoever comes next asks first. */
+  doubt(): void {
+    this.#doubted = true;
+  }
+
+  /** Called after each answer, and when LM Studio turns out to be gone. */
   onAnswer(listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -78,10 +118,19 @@ export class Catalog {
     try {
       const answer = await this.#upstream.request({ method: "GET", path: "/api/v1/models", signal });
       this.#models = readModels(await answer.body.json());
+      this.#told = true;
+      this.#doubted = false;
+    } catch (error) {
+      // One that takes long to answer is busy, with a load for example: what it said last still holds.
+      if (!signal.aborted) {
+        this.#told = false;
+        this.#doubted = (error as { code?: unknown }).code === "ECONNREFUSED";
+      }
+      throw error;
     } finally {
       this.#askedAt = this.#now();
+      for (const listener of this.#listeners) listener();
     }
-    for (const listener of this.#listeners) listener();
     return this.#models;
   }
 }

@@ -9,6 +9,11 @@ export interface Readiness {
   readonly models: Readonly<Record<string, "loaded" | "not loaded">>;
 }
 
+/** The supervisor keeps it loaded. `*` is no model. */
+export function isDeclared(models: ProxyConfig["models"], model: string): boolean {
+  return model !== "*" && Object.hasOwn(models, model);
+}
+
 /** Ready means that every declared model can answer now. `ask` is the question to LM Studio. */
 export async function readiness(
   config: Pick<ProxyConfig, "models" | "upstream">,
@@ -28,7 +33,7 @@ export async function readiness(
     const fault = error instanceof Fault ? error : upstreamFault(error, config.upstream);
     return { ready: false, reason: fault.message, models: {} };
   }
-  const declared = Object.keys(config.models).filter((name) => name !== "*");
+  const declared = Object.keys(config.models).filter((name) => isDeclared(config.models, name));
   const models = Object.fromEntries(
     declared.map((name) => [name, loaded.has(name) ? "loaded" : "not loaded"] as const),
   );

@@ -42,7 +42,7 @@ beforeAll(async () => {
   const card = { index: 0, name: "A", memoryUsedBytes: 1, memoryTotalBytes: 2, utilization: 0, powerWatts: 1 };
   const metrics = new Metrics(knowsQwen(), {
     version: "1",
-    queues: () => [{ model: "qwen", slots: 1, running: 0, queued: 0, claimed: 0, heldUntil: null }],
+    queues: () => [{ model: "qwen", slots: 1, running: 0, queued: 0, claimed: 0, heldUntil: null, missing: false }],
     openStreams: () => 0,
     connections: () => 0,
     gpus: () => [{ ...card, temperatureCelsius: 1 }],

@@ -26,9 +26,12 @@ export type Answer = (response: http.ServerResponse, request: SeenRequest, socke
 
 /**
  * Reads each body to its end, then answers; what it leaves open is destroyed at the end. The proxy's own question for the models is
- * answered with `catalog` and not counted.
+ * answered with `catalog` and not counted; without one it is refused, as by an LM Studio too old for it.
  */
-export async function startUpstream(answer: Answer, catalog: unknown = { models: [] }): Promise<Upstream> {
+export async function startUpstream(
+  answer: Answer,
+  catalog: unknown = { error: "Unexpected endpoint or method. (GET /api/v1/models)" },
+): Promise<Upstream> {
   const seen: SeenRequest[] = [];
   const server = http.createServer((request, response) => {
     if (request.url === "/api/v1/models") {

@@ -241,6 +241,61 @@ describe("a request for a model", () => {
   });
 });
 
+describe("a request for a model that LM Studio has not loaded", () => {
+  const missing = new Set<string>();
+  const missed = vi.fn();
+  const parts = { slotsOf: () => 1, limits: () => declared.limits, now: () => Date.now(), onMissed: missed };
+  const loading = () => new Admission({ ...parts, isMissing: (model) => missing.has(model) });
+  beforeEach(() => {
+    missing.clear();
+    missing.add("m");
+    missed.mockClear();
+  });
+
+  it("waits until it is, and says that somebody waits", async () => {
+    const queues = loading();
+    const first = waits(queues.enter(ask()));
+    expect(missed).toHaveBeenCalledTimes(1);
+    atOnce(queues.enter(ask({ model: "other" })));
+    expect(queues.snapshot()[0]).toMatchObject({ missing: true, queued: 1, running: 0 });
+    queues.slotsChanged();
+    expect(missed).toHaveBeenCalledTimes(2);
+    missing.clear();
+    vi.advanceTimersByTime(3_000);
+    queues.slotsChanged();
+    expect((await first.slot).waitedMs).toBe(3_000);
+    expect([queues.isMissed, missed.mock.calls.length]).toEqual([false, 2]);
+  });
+
+  it("is told after limits.queueSeconds which model it was, and when to ask again", async () => {
+    const queues = loading();
+    const refused = refusal(queues.enter(ask()));
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(await refused).toMatchObject({ status: 503, code: "model_not_loaded", retryAfter: expect.any(Number) });
+    expect((await refused).message).toMatch(/has not loaded the model "m".*\(600 s\).*lmstack status/);
+  });
+
+  it("leaves at once when its client goes, and is missed by nobody", async () => {
+    const queues = loading();
+    const first = waits(queues.enter(ask()));
+    first.leave();
+    await expect(first.slot).rejects.toBeInstanceOf(ClientGone);
+    expect(queues.isMissed).toBe(false);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("waits for the end of a hold too", async () => {
+    const queues = loading();
+    const first = waits(queues.enter(ask()));
+    queues.hold("m", 60);
+    missing.clear();
+    queues.slotsChanged();
+    expect(queues.snapshot()[0]).toMatchObject({ queued: 1, missing: false });
+    queues.resume("m");
+    await first.slot;
+  });
+});
+
 describe("whoever follows the queues", () => {
   it("hears once of everything that changed together, and no more after leaving", async () => {
     const queues = admission();

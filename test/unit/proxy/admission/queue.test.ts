@@ -14,7 +14,8 @@ type Step =
   | { readonly do: "finish" | "leave"; readonly which: number }
   | { readonly do: "hold" | "pass"; readonly ms: number }
   | { readonly do: "claim" | "resize"; readonly count: number }
-  | { readonly do: "resume" };
+  | { readonly do: "resume" }
+  | { readonly do: "missing"; readonly missing: boolean };
 
 const enters = fc.record({
   do: fc.constant("enter" as const),
@@ -29,6 +30,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { arbitrary: fc.record({ do: fc.constant("claim" as const), count: fc.nat(4) }), weight: 1 },
   { arbitrary: fc.record({ do: fc.constant("resize" as const), count: fc.integer({ min: 1, max: 4 }) }), weight: 1 },
   { arbitrary: fc.record({ do: fc.constant("resume" as const) }), weight: 1 },
+  { arbitrary: fc.record({ do: fc.constant("missing" as const), missing: fc.boolean() }), weight: 1 },
 );
 const history = fc.record({
   slots: fc.constantFrom(1, 2, 3, Number.POSITIVE_INFINITY),
@@ -68,6 +70,8 @@ class World {
         return this.#check([]);
       case "resume":
         return this.#check(queue.resume());
+      case "missing":
+        return this.#check(queue.setMissing(one.missing));
       case "claim":
         return this.#check(queue.claim(one.count));
       case "resize":
@@ -83,7 +87,7 @@ class World {
 
   enter(key: string, low = false, thread?: string): readonly Asking[] {
     const who = { name: String(this.#names++), key, low, thread, since: this.now };
-    const held = this.queue.heldUntil !== null;
+    const held = this.queue.heldUntil !== null || this.queue.missing;
     const room = this.waiting.length < this.limit;
     const verdict = this.queue.enter(who, this.limit);
     if (verdict === "full") expect(held || room).toBe(false);
@@ -116,10 +120,11 @@ class World {
     if (started.length > 0) {
       expect(busy).toBeLessThanOrEqual(queue.slots);
       expect(queue.heldUntil).toBeNull();
+      expect(queue.missing).toBe(false);
     }
     expect(queue.running).toBe(this.running.length);
     expect(queue.queued).toBe(this.waiting.length);
-    if (queue.heldUntil === null && busy < queue.slots) expect(this.waiting).toEqual([]);
+    if (queue.heldUntil === null && !queue.missing && busy < queue.slots) expect(this.waiting).toEqual([]);
     return started;
   }
 }
@@ -146,6 +151,7 @@ describe("a model's queue", () => {
         const world = played(past);
         world.play({ do: "claim", count: 0 });
         world.play({ do: "resume" });
+        world.play({ do: "missing", missing: false });
         world.play({ do: "resize", count: 1 });
         const left = new Set(world.waiting);
         const longest = Math.max(0, ...keys.map((key) => world.waiting.filter((one) => one.key === key).length));
@@ -171,6 +177,7 @@ describe("a model's queue", () => {
           const world = played({ ...past, limit: 100 });
           world.play({ do: "claim", count: 0 });
           world.play({ do: "resume" });
+          world.play({ do: "missing", missing: false });
           world.play({ do: "resize", count: 1 });
           for (let each = 0; each < 30; each++) {
             for (const key of ["ann", "bob"]) world.enter(key, false, threads.next().value);
@@ -265,6 +272,26 @@ describe("a model's queue", () => {
     expect(world.play({ do: "pass", ms: 4_999 })).toEqual([]);
     expect(world.play({ do: "pass", ms: 1 }).length).toBe(2);
     expect(world.queue.heldUntil).toBeNull();
+  });
+
+  it("starts nothing while the model is not loaded, refuses nobody for want of room, and goes on in order once it is", () => {
+    const world = new World(2, 1);
+    world.play({ do: "missing", missing: true });
+    for (const key of ["ann", "bob", "cy"]) world.enter(key);
+    expect(world.play({ do: "pass", ms: patienceMs - 1 })).toEqual([]);
+    expect(world.play({ do: "missing", missing: false }).map(({ key }) => key)).toEqual(["ann", "bob"]);
+  });
+
+  it("goes on only when both are over, a hold and a load", () => {
+    for (const last of ["missing", "resume"] as const) {
+      const world = new World(1, 1);
+      const ends = { missing: { do: "missing", missing: false }, resume: { do: "resume" } } as const;
+      world.play({ do: "hold", ms: 5_000 });
+      world.play({ do: "missing", missing: true });
+      world.enter("ann");
+      expect(world.play(ends[last === "missing" ? "resume" : "missing"])).toEqual([]);
+      expect(world.play(ends[last]).length).toBe(1);
+    }
   });
 
   it("counts the time of a hold as waiting", () => {

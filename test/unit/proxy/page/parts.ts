@@ -32,4 +32,4 @@ export const error = (fields: Partial<RecentError> = {}): RecentError => ({
   ...fields,
 });
 
-export const idle = { running: 0, claimed: 0, queued: 0, heldUntil: null };
+export const idle = { running: 0, claimed: 0, queued: 0, heldUntil: null, missing: false };

@@ -114,7 +114,9 @@ describe("the status page", () => {
   });
 
   it("draws a box for each slot and a person for each who waits, and says the same in words", () => {
-    const queues = [{ model: "m", slots: 3, running: 1, claimed: 1, queued: 4, heldUntil: now + 120_000 }];
+    const queues = [
+      { model: "m", slots: 3, running: 1, claimed: 1, queued: 4, heldUntil: now + 120_000, missing: false },
+    ];
     const { models } = fragments(statusSnapshot({ ...parts, queues }), origin);
     const count = (mark: string) => models.split(mark).length - 1;
     expect([count("slot busy"), count("slot claimed"), count("slot free"), count("person")]).toEqual([1, 1, 1, 4]);

@@ -105,8 +105,16 @@ describe("the metrics", () => {
 
   it("show slots, queues and held models as they are at the moment of the scrape", async () => {
     let running = 1;
-    const row = { model: "qwen", slots: 2, queued: 3, claimed: 1, heldUntil: 5 };
-    const unlimited = { model: "llama", slots: null, running: 4, queued: 0, claimed: 0, heldUntil: null };
+    const row = { model: "qwen", slots: 2, queued: 3, claimed: 1, heldUntil: 5, missing: false };
+    const unlimited = {
+      model: "llama",
+      slots: null,
+      running: 4,
+      queued: 0,
+      claimed: 0,
+      heldUntil: null,
+      missing: false,
+    };
     const live = new Metrics(knowsQwen(), { ...quiet, queues: () => [{ ...row, running }, unlimited] });
     expect(await value('lmstack_running{model="qwen"}', live)).toBe(1);
     running = 2;
