@@ -1,69 +1,221 @@
-/** `lmstack codex`: a stack's files for the Codex CLI, from the stack's outputs to this user's Codex folder. */
-import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+/** `lmstack codex install` and `uninstall`: a stack's files for the Codex CLI, from the stack's outputs into this user's Codex folder and out again. */
+import { randomUUID } from "node:crypto";
+import { chmod, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { type ProofRequest, proveEndpoint } from "../proxy/endpoint-proof.ts";
+import { createInterface } from "node:readline/promises";
+import { type Artifact, endpointFiles } from "../codex/artifacts.ts";
+import { homeFaults } from "../codex/home-faults.ts";
+import { type Change, type InstallRecord, planInstall, planUninstall, recordName } from "../codex/install.ts";
+import { readEnvironment, readProfile } from "../codex/profile.ts";
+import { type CatalogEntry, renderCatalog } from "../spec/codex-catalog.ts";
+import { changeLines } from "./change-lines.ts";
 import { CliFault } from "./fault.ts";
 import { askPulumi } from "./pulumi.ts";
 
 export interface CodexOptions {
   readonly stack?: string;
   readonly codexHome?: string;
+  readonly profile?: string;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly json?: boolean;
 }
 
-interface Outputs {
-  readonly endpoint: string;
-  readonly models: ProofRequest["models"];
-  readonly codex: Readonly<Record<string, { readonly content: string; readonly mode: number }>>;
-}
+/** By name, as the stack's output `codex` has them. */
+export type StackFiles = Readonly<Record<string, { readonly content: string; readonly mode: number }>>;
 
-async function outputsOf(stack: string | undefined): Promise<Outputs> {
-  const outputs = JSON.parse(
-    await askPulumi(["stack", "output", "--json", "--show-secrets"], stack),
-  ) as Partial<Outputs>;
-  if (!outputs.codex) throw new CliFault("the stack has no Codex files yet: run `pulumi up` first");
-  return outputs as Outputs;
-}
-
-const folderOf = ({ codexHome }: CodexOptions): string =>
+export const codexFolder = ({ codexHome }: CodexOptions): string =>
   codexHome ?? process.env.CODEX_HOME ?? join(homedir(), ".codex");
 
 export async function install(options: CodexOptions): Promise<void> {
-  const { codex } = await outputsOf(options.stack);
-  const folder = folderOf(options);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const [name, { content, mode }] of Object.entries(codex)) {
-    // A Codex that is starting just now finds the old file or the new one, never half of it; a key is never readable for others.
-    const staging = join(folder, `.${name}.${process.pid}`);
-    await writeFile(staging, content, { mode });
-    await chmod(staging, mode);
-    await rename(staging, join(folder, name));
-    console.log(join(folder, name));
-  }
-  const launcher = Object.keys(codex).find((name) => name.startsWith("codex-"));
-  console.log(`start it with ${join(folder, launcher ?? "")}`);
+  const output = await askPulumi(["stack", "output", "--json", "--show-secrets"], options.stack);
+  const { codex } = JSON.parse(output) as { codex?: StackFiles };
+  if (!codex) throw new CliFault("the stack has no Codex files yet. Next: `pulumi up`");
+  await installFiles(codex, options);
 }
 
-export async function check(options: CodexOptions): Promise<void> {
-  const { codex, endpoint, models: declared } = await outputsOf(options.stack);
-  // The key may be bound to some of them, and then the catalog holds no other.
-  const catalog = Object.entries(codex).find(([name]) => name.endsWith(".catalog.json"))?.[1].content ?? "";
-  const models = declared.filter(({ id }) => catalog.includes(`"slug": ${JSON.stringify(id)}`));
-  const folder = folderOf(options);
-  const stale: string[] = [];
-  for (const [name, { content }] of Object.entries(codex)) {
-    const found = await readFile(join(folder, name), "utf8").catch(() => undefined);
-    if (found !== content)
-      stale.push(`${join(folder, name)}: ${found === undefined ? "missing" : "not as the stack has it"}`);
+export async function installFiles(stored: StackFiles, options: CodexOptions): Promise<void> {
+  const folder = codexFolder(options);
+  const { name, stack, files } = await filesFor(stored, options.profile);
+  const faults = homeFaults(join(folder, "config.toml"), (await textOf(folder, "config.toml")) ?? "", name);
+  if (faults.length > 0) throw new CliFault(faults.join("\n"));
+  const record = await recordOf(folder, name);
+  const texts = await textsOf(folder, [...files.map((file) => file.name), ...Object.keys(record?.files ?? {})]);
+  const plan = planned(folder, name, () => planInstall(files, options.stack ?? stack, texts, record));
+  const done = await carryOut(folder, plan.changes, options, () =>
+    // First: whatever happens next can be taken back.
+    write(folder, { name: recordName(name), after: `${JSON.stringify(plan.record, null, 2)}\n`, mode: 0o600 }),
+  );
+  if (!done) return;
+  // A key must not stay readable for others, whoever made the file.
+  await chmod(join(folder, `${name}.env`), 0o600);
+  if (!options.json) console.log(`start Codex with ${join(folder, `codex-${name}`)}`);
+}
+
+export async function uninstall(options: CodexOptions): Promise<void> {
+  const folder = codexFolder(options);
+  const name = options.profile ?? (await installedProfile(folder));
+  const record = await recordOf(folder, name);
+  if (record === undefined)
+    throw new CliFault(
+      `${folder} has no ${recordName(name)}, which tells what was there before. Next: remove the files by hand`,
+    );
+  const texts = await textsOf(folder, Object.keys(record.files));
+  const { changes, kept } = planned(folder, name, () => planUninstall(record, texts));
+  if (!(await carryOut(folder, changes, options))) return;
+  await rm(join(folder, recordName(name)));
+  for (const file of kept) console.error(`${join(folder, file)} was changed since, and stays`);
+}
+
+/**
+ * What is put into the folder: the stack's files, under another name when one is wished. Without a key Codex never asks the endpoint for its catalog, so
+ * the file gets what is served right now; the stack's own has what is declared.
+ */
+async function filesFor(
+  stored: StackFiles,
+  profile: string | undefined,
+): Promise<{ name: string; stack: string; files: Artifact[] }> {
+  const stack =
+    Object.keys(stored)
+      .find((name) => name.endsWith(".config.toml"))
+      ?.slice(0, -".config.toml".length) ?? "";
+  const part = (ending: string): string => stored[`${stack}${ending}`]?.content ?? "";
+  const name = profile ?? stack;
+  if (!/^[A-Za-z0-9_-]+$/.test(name))
+    throw new CliFault(
+      `${JSON.stringify(name)} is no name for a profile: Codex takes letters, digits, '-' and '_'. Next: another --profile`,
+    );
+  const endpoint = readProfile(name, part(".config.toml"));
+  if (endpoint === undefined) throw new CliFault("the stack's profile cannot be read. Next: `pulumi up`");
+  const catalog = endpoint.keyed ? undefined : await servedCatalog(endpoint.baseUrl);
+  const { key } = readEnvironment(part(".env"));
+  const files = endpointFiles(endpoint, key, catalog ?? part(".catalog.json"));
+  return { name, stack, files: files.filter((file) => !file.name.endsWith(".README.md")) };
+}
+
+async function servedCatalog(baseUrl: string): Promise<string | undefined> {
+  try {
+    const answer = await fetch(`${baseUrl}/models`, { signal: AbortSignal.timeout(5_000) });
+    const { models } = (await answer.json()) as { models?: CatalogEntry[] };
+    return answer.ok && Array.isArray(models) && models.length > 0 ? renderCatalog(models) : undefined;
+  } catch {
+    return undefined;
   }
-  if (stale.length > 0) throw new CliFault(`${stale.join("\n")}\nrun \`npx lmstack codex install\``);
-  const environment = Object.entries(codex).find(([name]) => name.endsWith(".env"))?.[1].content ?? "";
-  const key = /^export \w+_API_KEY='(.*)'$/m.exec(environment)?.[1]?.replaceAll("'\\''", "'");
-  const { ok, reached, words } = await proveEndpoint({
-    baseUrl: endpoint,
-    models,
-    ...(key === undefined ? {} : { key }),
-  });
-  if (!ok || !reached) throw new CliFault(words);
-  console.log(`the files are the stack's, and ${words}`);
+}
+
+/** The one profile that was installed here. */
+export async function installedProfile(folder: string): Promise<string> {
+  const all = await readdir(folder).catch(() => []);
+  const names = all.flatMap((file) => /^([\w-]+)\.lmstack\.json$/.exec(file)?.[1] ?? []);
+  if (names.length === 1) return names[0] as string;
+  throw new CliFault(
+    names.length === 0
+      ? `nothing of lmstack is installed in ${folder}. Next: \`npx lmstack codex install\``
+      : `several profiles are installed in ${folder}: ${names.join(", ")}. Next: name one with --profile`,
+  );
+}
+
+function planned<Plan>(folder: string, name: string, plan: () => Plan): Plan {
+  try {
+    return plan();
+  } catch (error) {
+    const words = (error as Error).message.split("\n")[0];
+    throw new CliFault(
+      `${join(folder, `${name}.config.toml`)} cannot be changed: ${words}. Next: correct it, or install with --profile OTHER-NAME`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Shows the changes, asks, and makes them. @returns whether they are made, or were already */
+async function carryOut(
+  folder: string,
+  changes: readonly Change[],
+  options: CodexOptions,
+  first: () => Promise<void> = async () => {},
+): Promise<boolean> {
+  const apply = !options.dryRun && (changes.length === 0 || (await agreed(folder, changes, options)));
+  if (options.dryRun && !options.json) show(folder, changes);
+  if (apply) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await first();
+    for (const change of changes) await write(folder, change);
+  }
+  if (options.json) {
+    const action = ({ before, after }: Change) =>
+      before === undefined ? "create" : after === undefined ? "remove" : "change";
+    console.log(
+      JSON.stringify({
+        folder,
+        applied: apply,
+        changes: changes.map((change) => ({ file: change.name, action: action(change) })),
+      }),
+    );
+  }
+  return apply;
+}
+
+function show(folder: string, changes: readonly Change[]): void {
+  if (changes.length === 0) console.log(`${folder} is as it should be`);
+  else console.log([`in ${folder}:`, ...changes.flatMap(changeLines)].join("\n"));
+}
+
+async function agreed(folder: string, changes: readonly Change[], { yes, json }: CodexOptions): Promise<boolean> {
+  if (!json) show(folder, changes);
+  if (yes) return true;
+  if (!process.stdin.isTTY)
+    throw new CliFault("nothing was changed: there is no terminal to ask at. Next: the same with --yes, or --dry-run");
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await asking.question("make these changes? [y/N] ");
+    if (/^y(es)?$/i.test(answer.trim())) return true;
+    throw new CliFault("nothing was changed");
+  } finally {
+    asking.close();
+  }
+}
+
+/** Whole or not at all: a Codex that is starting just now finds the old file or the new one. A link stays one; a secret is never readable for others. */
+async function write(folder: string, { name, after, mode }: Pick<Change, "name" | "after" | "mode">): Promise<void> {
+  const file = await realpath(join(folder, name)).catch(() => join(folder, name));
+  if (after === undefined) return await rm(file, { force: true });
+  const staging = `${file}.${randomUUID()}`;
+  try {
+    await writeFile(staging, after, { mode });
+    await chmod(staging, mode);
+    await rename(staging, file);
+  } catch (error) {
+    await rm(staging, { force: true });
+    throw error;
+  }
+}
+
+export async function textOf(folder: string, name: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(folder, name), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new CliFault(`${join(folder, name)} cannot be read (${(error as NodeJS.ErrnoException).code})`, {
+      cause: error,
+    });
+  }
+}
+
+const textsOf = async (folder: string, names: readonly string[]): Promise<Record<string, string | undefined>> =>
+  Object.fromEntries(await Promise.all(names.map(async (name) => [name, await textOf(folder, name)] as const)));
+
+async function recordOf(folder: string, name: string): Promise<InstallRecord | undefined> {
+  const text = await textOf(folder, recordName(name));
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as InstallRecord;
+  } catch (cause) {
+    throw new CliFault(
+      `${join(folder, recordName(name))} is damaged. Next: remove it; what is installed then counts as yours`,
+      { cause },
+    );
+  }
 }

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { Faults } from "../spec/faults.ts";
 import type { CodexOptions } from "./codex.ts";
+import type { CheckOptions } from "./codex-check.ts";
 import { CliFault } from "./fault.ts";
 import type { KeysOptions } from "./keys.ts";
 import type { Wishes } from "./keys-plan.ts";
@@ -30,14 +31,25 @@ program
 const codex = program.command("codex").description("the Codex CLI on this machine");
 const codexOptions = (command: Command): Command =>
   command
-    .option("--stack <name>", "the stack; the selected one when left out")
-    .option("--codex-home <folder>", "where Codex keeps its configuration; $CODEX_HOME or ~/.codex when left out");
-codexOptions(codex.command("install"))
-  .description("put profile, catalog, key and launcher of a stack into Codex's folder")
+    .option("--profile <name>", "name of the profile; the stack's, or the only installed one, when left out")
+    .option("--codex-home <folder>", "where Codex keeps its configuration; $CODEX_HOME or ~/.codex when left out")
+    .option("--json", "print JSON on standard output")
+    .addHelpText("after", "\nExit status: 0 done, 1 not done; what to do next is said on standard error.");
+const changing = (command: Command): Command =>
+  codexOptions(command).option("--dry-run", "only show what would change").option("--yes", "do not ask");
+changing(codex.command("install"))
+  .description(
+    "put a stack's profile, catalog, key and launcher into Codex's folder, after showing what changes; config.toml is never touched",
+  )
+  .option("--stack <name>", "the stack; the selected one when left out")
   .action(async (options: CodexOptions) => (await import("./codex.ts")).install(options));
+changing(codex.command("uninstall"))
+  .description("take out what install has put there, and give back what was there before; what you added stays")
+  .action(async (options: CodexOptions) => (await import("./codex.ts")).uninstall(options));
 codexOptions(codex.command("check"))
-  .description("compare the installed files with the stack's, and ask the endpoint")
-  .action(async (options: CodexOptions) => (await import("./codex.ts")).check(options));
+  .description("one real turn of Codex through the installed profile, and what is wrong when it fails")
+  .option("--timeout <seconds>", "what the turn may take", "180")
+  .action(async (options: CheckOptions) => (await import("./codex-check.ts")).check(options));
 
 const keys = program.command("keys").description("who may use a stack's endpoint");
 const keysOptions = (command: Command): Command =>

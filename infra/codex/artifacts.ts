@@ -2,7 +2,7 @@
 import { catalogEntries, renderCatalog } from "../spec/codex-catalog.ts";
 import { baseUrl, type HostSpec } from "../spec/host-spec.ts";
 import { renderLauncher } from "./launcher.ts";
-import { keyVariable, renderEnvironment, renderProfile } from "./profile.ts";
+import { type Endpoint, keyVariable, renderEnvironment, renderProfile } from "./profile.ts";
 import { renderReadme } from "./readme.ts";
 
 export interface Artifact {
@@ -25,7 +25,6 @@ export function codexArtifacts(
   key: string | undefined,
   name: string = spec.codex.provider,
 ): Artifact[] {
-  const { provider } = spec.codex;
   const entries = spec.models.flatMap(({ id, load, thinking }) =>
     catalogEntries({ id, contextLength: load.contextLength, thinking }, true, (alias) =>
       spec.models.some((model) => model.id === alias),
@@ -33,7 +32,7 @@ export function codexArtifacts(
   );
   const endpoint = {
     name,
-    provider,
+    provider: spec.codex.provider,
     baseUrl: baseUrl(spec),
     model: spec.models[0]?.id ?? "",
     // The catalog caps it for a model with less.
@@ -41,10 +40,15 @@ export function codexArtifacts(
     keyed: key !== undefined,
     search: spec.proxy.search !== undefined,
   };
+  return endpointFiles(endpoint, key, renderCatalog(entries));
+}
+
+export function endpointFiles(endpoint: Endpoint, key: string | undefined, catalog: string): Artifact[] {
+  const { name, provider } = endpoint;
   const open = { secret: false, mode: 0o644 };
   return [
     { name: `${name}.config.toml`, content: renderProfile(endpoint), ...open },
-    { name: `${name}.catalog.json`, content: renderCatalog(entries), ...open },
+    { name: `${name}.catalog.json`, content: catalog, ...open },
     {
       name: `${name}.env`,
       content: renderEnvironment(endpoint.baseUrl, keyVariable(provider), key),

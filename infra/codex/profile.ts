@@ -1,5 +1,5 @@
 /** Codex's profile file and environment file. */
-import { stringify } from "smol-toml";
+import { parse, stringify } from "smol-toml";
 
 export interface Endpoint {
   /** Of the profile. */
@@ -48,6 +48,27 @@ export function renderProfile({ name, provider, baseUrl, model, window, keyed, s
       },
     },
   })}\n`.replace(/\n+$/, "\n");
+}
+
+/** What a profile says, whoever edited it since. Undefined when it is none of ours: without a model, a provider, or an address of it. */
+export function readProfile(name: string, text: string): (Endpoint & { readonly variable: string }) | undefined {
+  const { model, model_provider, model_context_window, web_search, model_providers } = parse(text) as Readonly<
+    Record<string, unknown>
+  >;
+  const provider = String(model_provider);
+  const table = (model_providers as Record<string, Record<string, unknown>> | undefined)?.[provider];
+  if (typeof model !== "string" || typeof table?.base_url !== "string") return undefined;
+  const { base_url: baseUrl, env_key } = table;
+  return {
+    name,
+    provider,
+    baseUrl: baseUrl as string,
+    model,
+    window: Number(model_context_window ?? 0),
+    keyed: env_key !== undefined,
+    search: web_search === "live",
+    variable: String(env_key ?? keyVariable(provider)),
+  };
 }
 
 const singleQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

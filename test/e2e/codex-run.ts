@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
+import { profileName } from "../../infra/codex/artifacts.ts";
 import { projectRoot, type Stack } from "../pulumi/stack.ts";
 
 export interface CodexRun {
@@ -15,7 +16,8 @@ export interface CodexRun {
 }
 
 /** Installs the stack's Codex files as a user does (`lmstack codex install`) and gives Codex one task. */
-export async function runCodex(stack: Stack, task: string, provider = "lms"): Promise<CodexRun> {
+export async function runCodex(stack: Stack, task: string): Promise<CodexRun> {
+  const profile = profileName(stack.name);
   const home = await mkdtemp(join(tmpdir(), "lmstack-codex-"));
   const codexHome = join(home, ".codex");
   const work = join(home, "work");
@@ -31,17 +33,18 @@ export async function runCodex(stack: Stack, task: string, provider = "lms"): Pr
         stack.name,
         "--codex-home",
         codexHome,
+        "--yes",
       ],
       { cwd: projectRoot, env },
     );
     const key = /^(?:export )?(LMS_API_KEY)=['"]?([^'"\n]+)/m.exec(
-      await readFile(join(codexHome, `${provider}.env`), "utf8"),
+      await readFile(join(codexHome, `${profile}.env`), "utf8"),
     );
     await execa("mkdir", ["-p", work]);
     const started = performance.now();
     const { exitCode, stdout, stderr } = await execa(
       "codex",
-      ["exec", "--profile", provider, "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", task],
+      ["exec", "--profile", profile, "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", task],
       {
         cwd: work,
         env: { ...env, ...(key ? { [key[1] as string]: key[2] as string } : {}) },

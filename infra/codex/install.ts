@@ -1,0 +1,131 @@
+/**
+ * What installing a stack's files changes in a user's Codex folder, and what takes that back: plans from texts to texts, no I/O. Of the profile lmstack
+ * owns the keys that it writes; the other files are its own. A record beside them knows what was there before.
+ */
+import { createHash } from "node:crypto";
+import { hasTable, mergeToml, pairs, withoutEmptyTable, withoutKey } from "./toml-edit.ts";
+
+export interface OwnFile {
+  readonly name: string;
+  readonly content: string;
+  readonly mode: number;
+}
+
+/** Files of the folder by name; undefined for one that is not there. */
+export type Texts = Readonly<Record<string, string | undefined>>;
+
+export interface Change {
+  readonly name: string;
+  readonly before: string | undefined;
+  /** Undefined removes it. */
+  readonly after: string | undefined;
+  readonly mode: number;
+}
+
+interface OwnedKey {
+  readonly path: readonly string[];
+  /** The values as they were written. */
+  readonly wrote: string;
+  readonly before?: string | undefined;
+}
+
+/** `NAME.lmstack.json`. */
+export interface InstallRecord {
+  readonly version: 1;
+  readonly stack: string;
+  /** `before` is null for a file that was not there; `after` is the digest of what was written. */
+  readonly files: Readonly<Record<string, { readonly before: string | null; readonly after: string }>>;
+  readonly keys: readonly OwnedKey[];
+}
+
+export const recordName = (profile: string): string => `${profile}.lmstack.json`;
+const digest = (text: string): string => createHash("sha256").update(text).digest("hex");
+const isProfile = (name: string): boolean => name.endsWith(".config.toml");
+const sameStep = (a: readonly string[], b: readonly string[]): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+export interface InstallPlan {
+  readonly changes: Change[];
+  readonly record: InstallRecord;
+}
+
+/** @throws TomlConflict when the user's profile cannot take a key */
+export function planInstall(files: readonly OwnFile[], stack: string, texts: Texts, old?: InstallRecord): InstallPlan {
+  const changes: Change[] = [];
+  const entries: Record<string, { before: string | null; after: string }> = {};
+  let keys: OwnedKey[] = [];
+  for (const { name, content, mode } of files) {
+    const before = texts[name];
+    const known = old?.files[name];
+    // What the file would be without lmstack.
+    let base = known === undefined ? (before ?? null) : known.before;
+    let after = content;
+    if (isProfile(name)) {
+      base =
+        before === undefined ? null : known === undefined ? before : withoutLmstack(before, known, old?.keys ?? []);
+      const ours = pairs(content);
+      const gone = (old?.keys ?? []).filter(({ path }) => !ours.some((pair) => sameStep(pair.path ?? [], path)));
+      after = before === undefined ? content : mergeToml(withoutKeys(before, gone), content);
+      const was = pairs(base ?? "");
+      keys = ours.map(({ path = [], value }) => ({
+        path,
+        wrote: value,
+        before: was.find((pair) => sameStep(pair.path ?? [], path))?.value,
+      }));
+    }
+    entries[name] = { before: base, after: digest(after) };
+    changes.push({ name, before, after, mode });
+  }
+  // Files of an older set that are in this one no longer.
+  for (const [name, known] of Object.entries(old?.files ?? {})) {
+    if (!(name in entries)) changes.push(takenBack(name, texts[name], known, old?.keys ?? []));
+  }
+  return {
+    changes: changes.filter(({ before, after }) => before !== after),
+    record: { version: 1, stack, files: entries, keys },
+  };
+}
+
+/** @returns changes, and names of files that somebody changed since, which stay */
+export function planUninstall(record: InstallRecord, texts: Texts): { changes: Change[]; kept: string[] } {
+  const all = Object.entries(record.files).map(([name, known]) => takenBack(name, texts[name], known, record.keys));
+  return {
+    changes: all.filter(({ before, after }) => before !== after),
+    kept: all.filter(({ before, after }) => before !== undefined && before === after).map(({ name }) => name),
+  };
+}
+
+function takenBack(
+  name: string,
+  text: string | undefined,
+  known: InstallRecord["files"][string],
+  keys: readonly OwnedKey[],
+): Change {
+  const mode = name.endsWith(".env") ? 0o600 : 0o644;
+  const unchanged = text !== undefined && digest(text) === known.after;
+  const after = unchanged
+    ? (known.before ?? undefined)
+    : text !== undefined && isProfile(name)
+      ? (withoutLmstack(text, known, keys) ?? undefined)
+      : text;
+  return { name, before: text, after, mode };
+}
+
+/** A profile without our keys; null when nothing else is in it and it was not there before. */
+function withoutLmstack(text: string, known: InstallRecord["files"][string], keys: readonly OwnedKey[]): string | null {
+  if (digest(text) === known.after) return known.before;
+  const rest = withoutKeys(text, keys, known.before ?? "").replace(/^# Generated by lmstack;.*\n/, "");
+  return known.before === null && rest.trim() === "" ? null : rest;
+}
+
+/** Only where the value is still what was written. Tables that `base` has stay, empty or not. */
+function withoutKeys(text: string, keys: readonly OwnedKey[], base = text): string {
+  let rest = text;
+  for (const { path, wrote, before } of keys) {
+    const there = pairs(rest).find((pair) => sameStep(pair.path ?? [], path));
+    if (there?.value === wrote) rest = withoutKey(rest, path, before);
+  }
+  const tables = new Map(keys.map(({ path }) => [JSON.stringify(path.slice(0, -1)), path.slice(0, -1)]));
+  for (const table of tables.values())
+    if (table.length > 0 && !hasTable(base, table)) rest = withoutEmptyTable(rest, table);
+  return rest;
+}
