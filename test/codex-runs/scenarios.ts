@@ -1,8 +1,8 @@
 /** The ten things that people do with Codex, each with a model that does its part and with what must be found on the disk afterwards. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { searchName } from "../../proxy/search/tool.ts";
-import { projectRoot } from "../pulumi/stack.ts";
 import { codexExec, type Ending } from "./codex.ts";
 import { call, compactionRequest, inSteps, leave, type Model, say, titleRequest } from "./model.ts";
 import type { Place } from "./place.ts";
@@ -99,14 +99,7 @@ export const scenarios: readonly Scenario[] = [
     what: "calls a tool of a real MCP server and uses what it gives",
     prepare: (work) => writeFile(join(work, "secret.txt"), `The word is ${secretWord}.\n`),
     toml: (work) => {
-      const program = join(
-        projectRoot,
-        "node_modules",
-        "@modelcontextprotocol",
-        "server-filesystem",
-        "dist",
-        "index.js",
-      );
+      const program = fileURLToPath(import.meta.resolve("@modelcontextprotocol/server-filesystem/dist/index.js"));
       return `[mcp_servers.files]\ncommand = ${JSON.stringify(process.execPath)}\nargs = ${JSON.stringify([program, work])}\n`;
     },
     model: inSteps(
