@@ -46,7 +46,8 @@ export function codexLines(origin: string, { models, keyed }: Pick<StatusSnapsho
     `base_url = ${tomlText(`${origin}/v1`)}`,
     'wire_api = "responses"',
     "stream_idle_timeout_ms = 10000000",
-    ...(keyed ? [`env_key = "${keyVariable}"`] : []),
+    // Codex asks for its catalog only where it has a key to show.
+    ...(keyed ? [`env_key = "${keyVariable}"`, `model_catalog_url = ${tomlText(`${origin}/v1/models`)}`] : []),
   ];
   const shell = [
     ...(keyed ? [`export ${keyVariable}='YOUR-KEY'`] : []),

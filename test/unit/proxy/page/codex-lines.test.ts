@@ -61,7 +61,9 @@ describe("the lines for Codex", () => {
 
   it("ask for a key only where keys are needed", () => {
     const keyed = statusSnapshot({ ...parts, config: { ...parts.config, keysFile: "keys.json" } });
-    expect(read(keyed)).toMatchObject({ model_providers: { lms: { env_key: "LMS_API_KEY" } } });
+    expect(read(keyed)).toMatchObject({
+      model_providers: { lms: { env_key: "LMS_API_KEY", model_catalog_url: "http://host:1/v1/models" } },
+    });
     expect(codexLines("http://h", keyed).shell).toContain("export LMS_API_KEY=");
     expect(codexLines("http://h", statusSnapshot(parts)).shell).not.toContain("LMS_API_KEY");
   });
