@@ -1,7 +1,8 @@
 /** What a user's own `config.toml` holds that keeps every profile from starting (facts: Codex 0.169.0). */
 import { parse } from "smol-toml";
 
-const builtIn = ["openai", "lmstudio", "ollama", "amazon-bedrock"];
+/** `amazon-bedrock` is built in too, but a part of it may be set. */
+const builtIn = ["openai", "lmstudio", "ollama"];
 
 /** @returns sentences, each with what to do */
 export function homeFaults(file: string, text: string, profile: string): string[] {

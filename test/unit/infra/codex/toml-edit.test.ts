@@ -21,7 +21,8 @@ const value = fc.constantFrom(
   "'single # ='",
   '"""\nlong # text = 1\n"" [not.a.table]\n"""',
   "'''\n# = '' [x]\n'''",
-  "[1, 2, # why\n  3]",
+  "[1, 2, # it's ] or \"\n  3]",
+  '"""two quotes "" and one at the end""""',
   '{ a = 1, "b c" = [2] }',
   "1979-05-27T07:32:00Z",
 );
