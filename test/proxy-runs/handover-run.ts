@@ -160,7 +160,7 @@ class Load {
         const { text } = await this.#post({ model: "m", input: `tokens=${tokens}`, stream: true }, () => {
           this.#seen.streams++;
         });
-        if (!text.endsWith("data: [DONE]\n\n")) this.#note("cut", `a stream ended after ${text.length} bytes`);
+        if (!text.includes('"response.completed"')) this.#note("cut", `a stream ended after ${text.length} bytes`);
       } catch (error) {
         this.#note("cut", (error as Error).message);
       }
@@ -302,7 +302,10 @@ async function startUpstream(): Promise<{ port: number; close: () => void }> {
       let sent = 0;
       const pace = setInterval(() => {
         if (sent++ < tokens) response.write('data: {"type":"response.output_text.delta","delta":"x"}\n\n');
-        else response.end("data: [DONE]\n\n");
+        else
+          response.end(
+            `data: ${JSON.stringify({ type: "response.completed", response: { id: "resp_1", output: [] } })}\n\n`,
+          );
       }, tokenMs);
       response.once("close", () => clearInterval(pace));
     });
