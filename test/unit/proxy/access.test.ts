@@ -64,7 +64,7 @@ describe("with keys", () => {
   });
 
   it("the probes need none, and neither does the admin socket", async () => {
-    await using upstream = await startUpstream((response) => response.end("{}"));
+    await using upstream = await startUpstream((response) => response.end("{}"), { models: [] });
     await using proxy = await start(upstream);
     expect((await send(proxy.port, "/healthz")).status).toBe(200);
     expect((await send(proxy.port, "/readyz")).status).toBe(200);
