@@ -58,8 +58,13 @@ function judgeStream({ endpoint, marker, whole }: Asked, body: string): Verdict 
   if (events === undefined) return wrong(`a stream that ends inside an event: ${excerpt(body)}`);
   const last = events.at(-1);
   const failed = last !== undefined && endpoint.isFailure(last);
-  const own = (failed ? events.slice(0, -1) : events).filter(({ data }) => data.includes(marker));
-  const expected = readEvents(endpoint.events(marker).join("")) ?? [];
+  const told = toldId(events[0]?.data ?? "", marker);
+  // What names the response names it as the client was told.
+  const isComparable = ({ data }: { readonly data: string }) => told === undefined || !data.includes('"response":');
+  const own = (failed ? events.slice(0, -1) : events).filter((e) => e.data.includes(marker) && isComparable(e));
+  const expected = (readEvents(endpoint.events(marker).join("")) ?? []).filter(isComparable);
+  if (told !== undefined && !failed && !(last?.data.includes(told) && last.data.includes("response.completed")))
+    return wrong(`a response that began as ${told} and ends otherwise: ${excerpt(body)}`);
   const whereItCouldEnd = failed ? expected.slice(0, own.length) : expected;
   // With every event there, the upstream's own mark of the end may be there too.
   if (failed && body.includes("[DONE]") && own.length < expected.length)
@@ -71,7 +76,16 @@ function judgeStream({ endpoint, marker, whole }: Asked, body: string): Verdict 
       return wrong(`an event that the upstream did not send there: ${excerpt(body)}`);
   }
   if (failed) return { kind: own.length === 0 && events.length > 1 ? "late-status" : "failed-event" };
+  // Nothing of it is missing: what broke came behind the event that ends every Responses stream.
+  if (whole === undefined && endpoint.path === "/v1/responses") return { kind: "failed-event" };
   return whole === undefined ? wrong(`a broken stream that looks whole: ${excerpt(body)}`) : { kind: "complete" };
+}
+
+/** The id of a response that a heartbeat began before the upstream did. */
+function toldId(first: string, marker: string): string | undefined {
+  const event = parse(first) as { type?: unknown; response?: { id?: unknown } } | undefined;
+  const id = event?.type === "response.created" ? event.response?.id : undefined;
+  return typeof id === "string" && !id.includes(marker) ? id : undefined;
 }
 
 function parse(text: string): unknown {
