@@ -11,6 +11,7 @@ import type { Gatekeeper } from "./access/gatekeeper.ts";
 import { keyHeaders } from "./access/presented-key.ts";
 import type { Admission } from "./admission/admission.ts";
 import { lowPriority, threadOf } from "./admission/title-request.ts";
+import { completeChat, completeMessage } from "./answer/complete.ts";
 import type { AnswerForm } from "./answer/leak.ts";
 import { LeakFilter, withoutLeaks } from "./answer/leak.ts";
 import { AnswerMeter } from "./answer/meter.ts";
@@ -21,7 +22,7 @@ import { RequestMemo } from "./codex/request/translate.ts";
 import { ResponseNames } from "./codex/response-names.ts";
 import { answerFault } from "./errors/answer.ts";
 import { Fault } from "./errors/fault.ts";
-import { encodingFault, internalFault, websocketFault } from "./errors/request-faults.ts";
+import { encodingFault, internalFault, unnamedFault, websocketFault } from "./errors/request-faults.ts";
 import type { OwnPaths } from "./own-paths.ts";
 import { type Plan, planRequest } from "./plan.ts";
 import { ClientGone, hasBody, readBody } from "./relay/body.ts";
@@ -76,6 +77,11 @@ export type Handler = (request: IncomingMessage, response: ServerResponse) => vo
 const ownHeaders: ReadonlySet<string> = new Set(["content-length", thinkingHeader, "accept-encoding"]);
 const ownHeadersAndKeys: ReadonlySet<string> = new Set([...ownHeaders, ...keyHeaders]);
 const noHeaders: ReadonlySet<string> = new Set();
+/** Of whole answers, by their form. */
+const completions: Partial<Record<AnswerForm, (body: Buffer) => Buffer>> = {
+  chat: completeChat,
+  messages: completeMessage,
+};
 /** Longest value of a header that lists names. */
 const headerLength = 1_000;
 
@@ -231,6 +237,7 @@ class ServedRequest {
     const body = await this.#readBody(route, caller);
     const wish = wishOf(this.#config.models, body.whole ? body.json.text("model") : undefined, switchOf(request));
     this.#wish = wish;
+    if (route.endpoint !== undefined && wish.model === undefined) throw unnamedFault();
     if (!caller.unrestricted) {
       const fault = modelFault(caller, wish.model ?? "");
       if (fault !== undefined) throw fault;
@@ -366,8 +373,12 @@ class ServedRequest {
     };
     const translator = calls === undefined ? undefined : new AnswerTranslator(this.#named(calls));
     this.#translator = translator;
-    const declared = isDeclared(this.#config.models, model ?? "*");
-    if (this.#wish?.thinking !== "off" || form === "completions") return { ...work, translator, isDeclared: declared };
+    const declared = { isDeclared: isDeclared(this.#config.models, model ?? "*") };
+    const complete = this.#config.codexTools === "translate" ? completions[form] : undefined;
+    if (this.#wish?.thinking !== "off" || form === "completions") {
+      const transform = complete && ((body: Buffer) => ({ body: complete(body) }));
+      return { ...work, translator, transform, ...declared };
+    }
     const filter = () => {
       const leaks = new LeakFilter(form);
       this.#filters.push(leaks);
@@ -376,9 +387,9 @@ class ServedRequest {
     const transform = (whole: Buffer) => {
       const { body, leaks } = withoutLeaks(form, whole);
       this.#leaks += leaks;
-      return { body, headers: leaks === 0 ? [] : ["x-lmstack-leaks", String(leaks)] };
+      return { body: complete?.(body) ?? body, headers: leaks === 0 ? [] : ["x-lmstack-leaks", String(leaks)] };
     };
-    return { ...work, filter, transform, translator, isDeclared: declared };
+    return { ...work, filter, transform, translator, ...declared };
   }
 
   #named(calls: CallTable) {

@@ -1,16 +1,19 @@
 /**
- * What tests need besides the clone's packages: a browser, a terminal, Prometheus' rule checker, and OpenAI's Python package. Kept outside the clone, so that
- * every clone of one user shares it; nothing is done when it is there.
+ * What tests need besides the clone's packages: a browser, a terminal, Prometheus' rule checker, and Python packages. Kept outside the clone, so that every
+ * clone of one user shares it; nothing is done when it is there.
  */
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureDebianPackages, isDebian } from "../infra/setup/apt.mjs";
 import { cacheFolder } from "../infra/setup/folders.mjs";
 import { findOnPath, lastLines, runProgram } from "../infra/setup/program.mjs";
 import { SetupError, say, seconds, withHeartbeat } from "../infra/setup/report.mjs";
 
-const openaiVersion = "3.57.0";
+const openai = "openai==3.57.0";
+/** Checks answers against the published schemas of three dialects; the one package that it needs beside. */
+const llmComply = "llm-comply==0.5.0 --hash=sha256:a9e2442915d233087b30abcb38bd4333d5878ae0e7c80b0d93e8b9f006843e9b\n";
+const jsonschema = "jsonschema==4.26.0";
 
 export interface TestTools {
   /** Put in front of PATH for the tests. */
@@ -60,14 +63,16 @@ async function ensurePromtool(): Promise<string | undefined> {
 }
 
 async function ensurePython(): Promise<string> {
-  const folder = join(cacheFolder(), `python-openai-${openaiVersion}`);
-  if (existsSync(join(folder, "openai"))) return folder;
+  const folder = join(cacheFolder(), `python-${openai}-llm-comply-0.5.0`.replaceAll("==", "-"));
+  if (existsSync(join(folder, "llm_comply"))) return folder;
   const { code } = await runProgram("python3", ["-m", "pip", "--version"]);
-  if (code !== 0) await ensureDebianPackages(["python3", "python3-pip"], "OpenAI's Python client is tested");
-  await unpacked(folder, `python: installing openai ${openaiVersion} for the tests`, async (scratch) => {
+  if (code !== 0) await ensureDebianPackages(["python3", "python3-pip"], "Python clients are tested");
+  await unpacked(folder, `python: installing ${openai} and llm-comply for the tests`, async (scratch) => {
     const target = join(scratch, "packages");
-    const args = ["-m", "pip", "install", "--quiet", "--target", target, `openai==${openaiVersion}`];
-    await must("python3", args, scratch);
+    const install = ["-m", "pip", "install", "--quiet", "--target", target];
+    await must("python3", [...install, openai, jsonschema], scratch);
+    await writeFile(join(scratch, "hashed.txt"), llmComply);
+    await must("python3", [...install, "--no-deps", "--require-hashes", "-r", "hashed.txt"], scratch);
     return target;
   });
   return folder;

@@ -27,6 +27,15 @@ export function websocketFault(path: string): Fault {
   );
 }
 
+/** LM Studio would let whatever is loaded answer (lmstudio-bug-tracker #619): past the slots, the keys and the thinking of that model. */
+export function unnamedFault(): Fault {
+  return new Fault(
+    400,
+    "invalid_request",
+    'The request names no model. Set "model" to one of those that GET /v1/models lists.',
+  );
+}
+
 export function encodingFault(encoding: string): Fault {
   return new Fault(
     415,

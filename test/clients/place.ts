@@ -1,7 +1,7 @@
 /** Where real clients are let loose: the proxy with its keys on, in front of LM Studio's stand-in at its strictest. */
 import { createHash } from "node:crypto";
 import type { ProxyConfigInput } from "../../infra/spec/proxy-config.ts";
-import { type SimServer, startSimServer } from "../lmstudio-sim/index.ts";
+import { type SimServer, type SimServerOptions, startSimServer } from "../lmstudio-sim/index.ts";
 import { startTestProxy, type TestProxy } from "../unit/proxy/harness.ts";
 
 export const model = "sim-thinker";
@@ -18,8 +18,11 @@ export interface Place extends AsyncDisposable {
   cancelled(): Promise<unknown>;
 }
 
-export async function startPlace(config: Partial<ProxyConfigInput> = {}): Promise<Place> {
-  const sim = await startSimServer({ models: [{ id: model, parallel: 4 }] });
+export async function startPlace(
+  config: Partial<ProxyConfigInput> = {},
+  models: SimServerOptions["models"] = [{ id: model, parallel: 4 }],
+): Promise<Place> {
+  const sim = await startSimServer({ models });
   const sha256 = createHash("sha256").update(key).digest("hex");
   const proxy = await startTestProxy({ upstream: sim.url, keys: [{ id: "clients", sha256 }], ...config });
   return {

@@ -22,7 +22,7 @@ interface SimModel extends Partial<Script> {
   readonly agent?: Agent;
 }
 
-interface SimServerOptions extends Partial<Traps> {
+export interface SimServerOptions extends Partial<Traps> {
   /** Default: one thinking model named `sim-thinker`, loaded. */
   readonly models?: readonly SimModel[];
   /** Default 0: any free port. */

@@ -85,7 +85,7 @@ export const endpoints: readonly Endpoint[] = [
     document: (id) => ({
       id,
       object: "chat.completion",
-      choices: [{ index: 0, message: { role: "assistant", content: "Once" } }],
+      choices: [{ index: 0, message: { role: "assistant", content: "Once", refusal: null } }],
     }),
     events: (id) => [...words.map((content) => chunk(id, { content })), chunk(id, {}, "stop")],
     ...openAi,
@@ -95,7 +95,10 @@ export const endpoints: readonly Endpoint[] = [
     streams: true,
     done: "",
     request: { messages, max_tokens: 100 },
-    document: (id) => ({ id, type: "message", role: "assistant", content: [{ type: "text", text: "Once" }] }),
+    document: (id) => ({
+      ...{ id, type: "message", role: "assistant", stop_details: null, container: null },
+      content: [{ type: "text", text: "Once", citations: null }],
+    }),
     events: (id) => [
       named("message_start", { type: "message_start", message: { id, role: "assistant", content: [] } }),
       ...words.map((text) =>

@@ -53,6 +53,7 @@ export async function responses(exchange: Exchange, store: ResponseStore): Promi
     const incomplete = run.usage.finish === "length";
     return {
       ...head,
+      completed_at: incomplete ? null : Math.floor(Date.now() / 1000),
       status: incomplete ? "incomplete" : "completed",
       incomplete_details: incomplete ? { reason: "max_output_tokens" } : null,
       output,
@@ -76,25 +77,42 @@ export async function responses(exchange: Exchange, store: ResponseStore): Promi
   if (!exchange.signal.aborted) sendJson(exchange.response, 200, finished(output));
 }
 
+/** As LM Studio answers since it follows Open Responses (0.3.39; a whole answer is shown in lmstudio-bug-tracker #1420): every member is there. */
 function envelope(exchange: Exchange, run: Run) {
   const { body } = exchange;
   return {
     id: newId("resp_"),
     object: "response",
     created_at: Math.floor(Date.now() / 1000),
+    completed_at: null as number | null,
+    incomplete_details: null as unknown,
+    usage: null as unknown,
     model: run.instance.identifier,
     error: null,
     instructions: body.instructions ?? null,
     max_output_tokens: body.max_output_tokens ?? null,
     parallel_tool_calls: body.parallel_tool_calls ?? true,
     previous_response_id: body.previous_response_id ?? null,
-    reasoning: { effort: (body.reasoning as { effort?: unknown } | undefined)?.effort ?? null, summary: null },
+    reasoning: { effort: null, summary: null, ...(body.reasoning as object | undefined) },
     store: body.store ?? true,
-    temperature: body.temperature ?? null,
+    temperature: body.temperature ?? 1,
     text: body.text ?? { format: { type: "text" } },
     tool_choice: body.tool_choice ?? "auto",
-    tools: body.tools ?? [],
-    top_p: body.top_p ?? null,
+    tools: ((body.tools ?? []) as object[]).map((tool) => ({
+      description: null,
+      parameters: null,
+      strict: null,
+      ...tool,
+    })),
+    top_p: body.top_p ?? 1,
+    presence_penalty: 0,
+    frequency_penalty: 0,
+    top_logprobs: 0,
+    max_tool_calls: null,
+    background: false,
+    service_tier: "default",
+    safety_identifier: null,
+    prompt_cache_key: null,
     truncation: "disabled",
     metadata: body.metadata ?? {},
   };

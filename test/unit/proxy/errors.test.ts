@@ -37,6 +37,17 @@ describe.each(dialects)("on $path", ({ path, message }) => {
     expect(upstream.seen).toHaveLength(0);
   });
 
+  it("a body that names no model is a 400, since LM Studio would let whatever is loaded answer", async () => {
+    await using upstream = await startUpstream((response) => response.end());
+    await using proxy = await startTestProxy({ upstream: upstream.url });
+    for (const unnamed of [{ messages: [] }, { model: 7 }]) {
+      const answer = await send(proxy.port, path, json(unnamed));
+      expect(answer.status).toBe(400);
+      expect(message(answer.text)).toContain("names no model");
+    }
+    expect(upstream.seen).toHaveLength(0);
+  });
+
   it("a body over the limit is a 413 that names the limit, whether or not its length was said", async () => {
     await using upstream = await startUpstream((response) => response.end());
     await using proxy = await startTestProxy({ upstream: upstream.url, limits: { bodyBytes: 1024 } });
@@ -153,8 +164,9 @@ describe("LM Studio dying in the middle of a stream", () => {
       response.writeHead(200, { "content-type": "application/json" }).write(`{"id":"${"x".repeat(100)}`);
       setImmediate(() => socket.destroy());
     });
-    // Where no thought may have to be cut out, a document is passed on as it comes.
-    await using proxy = await startTestProxy({ upstream: upstream.url, models: { "*": { thinking: "client" } } });
+    // Where no thought may have to be cut out and nothing be completed, a document is passed on as it comes.
+    const untouched = { models: { "*": { thinking: "client" as const } }, codexTools: "pass" as const };
+    await using proxy = await startTestProxy({ upstream: upstream.url, ...untouched });
     const answer = await open(proxy.port, "/v1/chat/completions", body);
     answer.resume();
     await expect(once(answer, "end")).rejects.toThrow();

@@ -205,7 +205,7 @@ describe("a client that goes away", () => {
     const client = net.connect(proxy.port, "127.0.0.1");
     const heard: Buffer[] = [];
     client.on("data", (chunk: Buffer) => heard.push(chunk));
-    client.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`);
+    client.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\n\r\n{"model":"m"}`);
     await until("the request is with LM Studio", () => upstream.seen.length === 1);
     if (moment !== "before the head") await until("something came back", () => heard.length > 0);
     const gone = performance.now();
