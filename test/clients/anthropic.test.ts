@@ -35,6 +35,16 @@ it("the Anthropic package calls tools", async () => {
   }
 });
 
+it("the Anthropic package may offer tools that Anthropic runs, and say things to the system among the messages, as Claude Code does", async () => {
+  const search = { type: "web_search_20250305" as const, name: "web_search" as const };
+  const { messages, ...rest } = ask("hello");
+  const said = [...messages, { role: "system" as "user", content: "be brief" }];
+  const request = { ...rest, system: [{ type: "text" as const, text: "be kind" }], messages: said, tools: [search] };
+  const { data, response } = await client.messages.create(request).withResponse();
+  expect(textOf(data)).toBe("You said: hello");
+  expect(response.headers.get("x-lmstack-dropped-tools")).toBe("web_search_20250305:web_search");
+});
+
 it("the Anthropic package stops the generation when it is aborted", async () => {
   const stream = client.messages.stream({ ...ask("sim:tokens=100000 sim:pace=5"), max_tokens: 100_000 });
   for await (const event of stream) if (event.type === "content_block_delta") break;

@@ -35,6 +35,18 @@ describe("the openai package, chat", () => {
     expect(streamed.choices[0]?.message.tool_calls?.[0]).toMatchObject({ function: { name: "weather" } });
   });
 
+  it("forces one of several tools, and says things to the system where it likes", async () => {
+    const tools = ["clock", "weather"].map((name) => ({ type: "function" as const, function: { ...weather, name } }));
+    const system = (content: string) => ({ role: "developer" as const, content });
+    const { choices } = await client.chat.completions.create({
+      model,
+      messages: [system("be brief"), ...messages("weather?"), system("be kind")],
+      tools,
+      tool_choice: { type: "function", function: { name: "weather" } },
+    });
+    expect(choices[0]?.message.tool_calls?.[0]).toMatchObject({ function: { name: "weather" } });
+  });
+
   it("is kept awake by heartbeats in a long prompt, which change nothing of the answer", async () => {
     const stream = client.chat.completions.stream({ model, messages: messages("sim:prefill=400 hello") });
     const chunks: unknown[] = [];

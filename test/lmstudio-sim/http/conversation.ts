@@ -56,6 +56,9 @@ export function anthropicMessages(body: Body): Message[] {
   const system: Message[] = body.system === undefined ? [] : [{ role: "system", text: textOf(body.system, "system") }];
   const rest = body.messages.flatMap((message: unknown, index): Message[] => {
     if (!isObject(message)) throw invalid(`messages.${index}`, "Expected object", "invalid_type");
+    // Headless LM Studio takes no system message here (lmstudio-bug-tracker #2204).
+    if (message.role !== "user" && message.role !== "assistant")
+      throw invalid(`messages.${index}.role`, "Invalid discriminator value. Expected 'user' | 'assistant'");
     const parts = Array.isArray(message.content) ? (message.content as Body[]) : [];
     const results = parts.filter((part) => part.type === "tool_result");
     const tools = results.map(
