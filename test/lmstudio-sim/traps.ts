@@ -63,6 +63,26 @@ export interface Traps {
   cancelOnDisconnect: boolean;
   /** The whole process dies after it has sent this many tokens of an answer. */
   crashAfterTokens: number | null;
+  /** The whole process dies when it is asked for the Nth time. */
+  crashAfterRequests: number | null;
+  /** Connections are taken and nothing is answered. */
+  serverHangs: boolean;
+  /** Memory of the GPU: a load that does not fit beside what is loaded fails. Null: there is always room. */
+  gpuMemoryBytes: number | null;
+  /** Pace at which a model's file is read by a load, on top of `loadMs`. Null: at once. */
+  loadBytesPerSecond: number | null;
+  /** Where `autoUpdateExtensionPacks` is on, a start of the daemon brings newer engines and selects one (bug tracker 2234). */
+  engineUpdatesItself: boolean;
+  /** `reasoning_effort` counts on chat. */
+  chatEffort: boolean;
+  /** There is `/v1/messages`. */
+  messagesEndpoint: boolean;
+  /** How a wrong type of tool is refused. */
+  toolTypeRefusal: "invalid" | "discriminator";
+  /** A model that can think does, whatever a request or its defaults say: how thinking comes back with another version. */
+  thinksAnyway: boolean;
+  /** Traps of some versions of llmster only, by `0.0.26-1`. */
+  byVersion: Readonly<Record<string, Partial<Traps>>>;
 }
 
 export const defaultTraps: Traps = {
@@ -94,17 +114,38 @@ export const defaultTraps: Traps = {
   unknownPathStatus: 200,
   cancelOnDisconnect: true,
   crashAfterTokens: null,
+  crashAfterRequests: null,
+  serverHangs: false,
+  gpuMemoryBytes: null,
+  loadBytesPerSecond: null,
+  engineUpdatesItself: false,
+  chatEffort: true,
+  messagesEndpoint: true,
+  toolTypeRefusal: "invalid",
+  thinksAnyway: false,
+  byVersion: {},
 };
+
+/** What is known of old versions. llmster 0.0.N is the application's 0.4.N, as far as anybody can tell. */
+function documentedFor(version: string): Partial<Traps> {
+  const patch = Number(/^0\.0\.(\d+)/.exec(version)?.[1] ?? Number.MAX_SAFE_INTEGER);
+  return {
+    // 0.4.1 brought /v1/messages, 0.4.8 reasoning_effort on chat; tool types were told apart by a union up to 0.4.0 (bug tracker 1383).
+    ...(patch < 1 ? { messagesEndpoint: false, toolTypeRefusal: "discriminator" as const } : {}),
+    ...(patch < 8 ? { chatEffort: false } : {}),
+  };
+}
 
 export const trapsFile = (lmstudioHome: string): string => join(lmstudioHome, ".internal", "sim-traps.json");
 
-/** Traps of an installed stand-in: its file over the defaults. A missing file is no trap changed. */
-export function readTraps(lmstudioHome: string): Traps {
-  let text: string;
+/** Traps of an installed stand-in: its file over what its version does. A missing file is no trap changed. */
+export function readTraps(lmstudioHome: string, version = ""): Traps {
+  let text = "{}";
   try {
     text = readFileSync(trapsFile(lmstudioHome), "utf8");
   } catch {
-    return defaultTraps;
+    // None was sprung.
   }
-  return { ...defaultTraps, ...(JSON.parse(text) as Partial<Traps>) };
+  const sprung = JSON.parse(text) as Partial<Traps>;
+  return { ...defaultTraps, ...documentedFor(version), ...sprung, ...sprung.byVersion?.[version] };
 }

@@ -4,14 +4,29 @@ import { join } from "node:path";
 import { engineOf } from "../engine/choose.ts";
 import { type RunningServer, startHttpServer } from "../http/server.ts";
 import { fileJournal, type Journal } from "../journal.ts";
-import { readTraps } from "../traps.ts";
+import { readTraps, type Traps } from "../traps.ts";
 import { scanModels } from "./catalog.ts";
-import { addEngine, installedEngines, removeEngine, selectEngine, selectedEngine, survey } from "./engines.ts";
-import { reportedVersion, tempFolder } from "./home.ts";
+import {
+  addEngine,
+  installedEngines,
+  removeEngine,
+  selectEngine,
+  selectedEngine,
+  survey,
+  updateEngines,
+} from "./engines.ts";
+import { reportedVersion, tempFolder, writeKey } from "./home.ts";
 import { Instances } from "./instances.ts";
 import type { Calls, Handlers, ServerCall } from "./protocol.ts";
 import { ServerLog } from "./server-log.ts";
-import { mergeServerConfig, readModelDefaults, readServerConfig, readSettings, rewriteSettings } from "./settings.ts";
+import {
+  mergeServerConfig,
+  readModelDefaults,
+  readServerConfig,
+  readSettings,
+  rewriteSettings,
+  updatesEngines,
+} from "./settings.ts";
 
 export class Daemon {
   readonly log: ServerLog;
@@ -35,7 +50,7 @@ export class Daemon {
       catalog: () => scanModels(home),
       settings: () => readSettings(home),
       modelDefaults: (model) => readModelDefaults(home, model),
-      traps: () => readTraps(home),
+      traps: () => this.#traps(),
       journal: this.#journal,
       engineOf,
       beforeLoad: () => this.#beforeLoad(),
@@ -46,10 +61,16 @@ export class Daemon {
   /** Settings are rewritten at every start; the HTTP server comes up by itself only where the configuration says so. */
   async start(): Promise<void> {
     rewriteSettings(this.#home);
+    writeKey(this.#home);
+    if (this.#traps().engineUpdatesItself && updatesEngines(this.#home)) updateEngines(this.#home, this.#traps());
     this.#journal.add({ event: "daemon", what: "start", pid: process.pid });
     const config = readServerConfig(this.#home);
     if (config.autoStartOnLaunch)
       await this.#listen({ port: config.port, bind: config.networkInterface, cors: config.cors }).catch(() => {});
+  }
+
+  #traps(): Traps {
+    return readTraps(this.#home, this.#version);
   }
 
   async stop(): Promise<void> {
@@ -62,7 +83,7 @@ export class Daemon {
     return {
       home: this.#home,
       pid: process.pid,
-      isDaemon: !readTraps(this.#home).ownedByGui,
+      isDaemon: !this.#traps().ownedByGui,
       version: reportedVersion(this.#version),
     };
   }
@@ -75,7 +96,7 @@ export class Daemon {
 
   /** Right after its start the daemon is still writing the engines' executables. */
   #checkBusy(): void {
-    if (performance.now() - this.#started < readTraps(this.#home).textFileBusyMs)
+    if (performance.now() - this.#started < this.#traps().textFileBusyMs)
       throw new Error("Failed to start the engine: Text file busy");
   }
 
@@ -88,7 +109,7 @@ export class Daemon {
       cors: call.cors,
       instances: this.#instances,
       journal: this.#journal,
-      traps: () => readTraps(this.#home),
+      traps: () => this.#traps(),
       log: (type, data) => this.log.add(type, data),
     });
   }
@@ -99,7 +120,7 @@ export class Daemon {
       status: async () => this.status(),
       down: async () => {
         // The answer goes out first; the process is there for a while longer.
-        setTimeout(this.#exit, readTraps(home).downExitMs);
+        setTimeout(this.#exit, this.#traps().downExitMs);
         return null;
       },
       list: async () => {
@@ -132,6 +153,11 @@ export class Daemon {
         );
         return { identifier: instance.identifier, sizeBytes: model.sizeBytes };
       },
+      estimate: async ({ path, ...options }) => {
+        const model = scanModels(home).find((candidate) => candidate.path === path);
+        if (model === undefined) throw new Error(`Model not found: ${path}`);
+        return this.#instances.estimate({ model, ...options });
+      },
       unload: ({ identifier }) => this.#instances.unload(identifier),
       startServer: async (call) => {
         // The port sticks, whether or not the server comes up on it; address and CORS do not.
@@ -147,7 +173,7 @@ export class Daemon {
         return { port };
       },
       engines: async () => {
-        return { installed: installedEngines(home), selected: selectedEngine(home, readTraps(home)) };
+        return { installed: installedEngines(home), selected: selectedEngine(home, this.#traps()) };
       },
       survey: async () => {
         this.#checkBusy();

@@ -9,7 +9,8 @@ export interface FoundDaemon extends DaemonStatus {
 
 export async function runningDaemon(home: string): Promise<FoundDaemon | null> {
   try {
-    const { port } = JSON.parse(readFileSync(apiInfoFile(home), "utf8")) as { port: number };
+    const file = process.env.LMS_API_SERVER_INFO_PATH ?? apiInfoFile(home);
+    const { port } = JSON.parse(readFileSync(file, "utf8")) as { port: number };
     const response = await fetch(`http://127.0.0.1:${port}/lms-status`, { signal: AbortSignal.timeout(3000) });
     const status = (await response.json()) as DaemonStatus;
     // The file may outlive a killed daemon, and its port may be somebody else's by now.

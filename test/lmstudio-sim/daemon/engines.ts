@@ -58,6 +58,14 @@ export function removeEngine(home: string, engine: EngineName): void {
   rmSync(join(folder(home), `${engine.name}-${engine.version}`), { recursive: true, force: true });
 }
 
+/** A self-update: what is offered comes, and what was selected is selected in its newest version. */
+export function updateEngines(home: string, traps: Traps): void {
+  const before = selectedEngine(home, traps);
+  for (const engine of offeredEngines) addEngine(home, engine);
+  const newer = offeredEngines.find((engine) => engine.name === before?.name);
+  if (newer !== undefined) selectEngine(home, newer);
+}
+
 /** `name`, `name@version`, or a part of the name: what the command line may say. */
 export function matchEngines(engines: readonly EngineName[], query: string): EngineName[] {
   const [name = "", version] = query.split("@");

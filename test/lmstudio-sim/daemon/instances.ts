@@ -8,12 +8,16 @@ import type { Traps } from "../traps.ts";
 import { type ModelDefaults, noModelDefaults, type Settings } from "./settings.ts";
 import { Slots } from "./slots.ts";
 
+/** Of the key and value cache: near to that of a model of some 30 billion parameters, at 16 bits. */
+const cacheBytesPerToken = 128 * 1024;
+
 export interface Instance {
   readonly identifier: string;
   readonly model: DownloadedModel;
   readonly contextLength: number;
   readonly parallel: number;
   readonly gpu: string;
+  readonly gpuBytes: number;
   readonly ttlMs: number | null;
   readonly jit: boolean;
   readonly defaults: ModelDefaults;
@@ -58,9 +62,11 @@ export class Instances {
   }
 
   async load(request: LoadRequest, jit = false): Promise<Instance> {
-    const { traps, journal, settings, modelDefaults, engineOf, beforeLoad } = this.options;
+    const { traps, journal, modelDefaults, engineOf, beforeLoad } = this.options;
     const { model } = request;
-    if (traps().loadMs > 0) await delay(traps().loadMs);
+    const { loadMs, loadBytesPerSecond } = traps();
+    const ms = loadMs + (loadBytesPerSecond === null ? 0 : (model.sizeBytes / loadBytesPerSecond) * 1000);
+    if (ms > 0) await delay(ms);
     const failure = traps().loadFails;
     if (failure !== null) throw new Error(failure);
     await beforeLoad?.();
@@ -70,12 +76,9 @@ export class Instances {
       });
     }
     const defaults = modelDefaults?.(model) ?? noModelDefaults;
-    const contextLength =
-      request.contextLength ??
-      defaults.contextLength ??
-      Math.min(settings().defaultContextLength, model.maxContextLength);
-    // Four slots unless somebody says otherwise, as in LM Studio's schema.
-    const parallel = request.parallel ?? defaults.parallel ?? 4;
+    const { contextLength, parallel, bytes, fits } = this.estimate(request);
+    if (!fits)
+      throw new Error(`Failed to load model: not enough GPU memory, ${Math.ceil(bytes / 2 ** 20)} MiB are needed`);
     const session = await engineOf(model).load(model, { contextLength, parallel });
     const identifier = this.#freeIdentifier(request.identifier ?? model.modelKey);
     const instance: Instance = {
@@ -84,6 +87,7 @@ export class Instances {
       contextLength,
       parallel,
       gpu: request.gpu ?? "max",
+      gpuBytes: bytes,
       ttlMs: request.ttlSeconds === undefined ? null : request.ttlSeconds * 1000,
       jit,
       defaults,
@@ -96,6 +100,26 @@ export class Instances {
     journal.add({ event: "load", identifier, path: model.path, contextLength, parallel, jit });
     this.#rearm(instance);
     return instance;
+  }
+
+  /** What a load would make of its request, and whether the GPU has room for it beside what is loaded. */
+  estimate({ model, gpu = "max", ...request }: LoadRequest) {
+    const { traps, settings, modelDefaults } = this.options;
+    const defaults = modelDefaults?.(model) ?? noModelDefaults;
+    const contextLength =
+      request.contextLength ??
+      defaults.contextLength ??
+      Math.min(settings().defaultContextLength, model.maxContextLength);
+    // Four slots unless somebody says otherwise, as in LM Studio's schema.
+    const parallel = request.parallel ?? defaults.parallel ?? 4;
+    const bytes = gpu === "off" ? 0 : model.sizeBytes + contextLength * parallel * cacheBytesPerToken;
+    const taken = this.list().reduce((sum, { gpuBytes }) => sum + gpuBytes, 0);
+    return {
+      contextLength,
+      parallel,
+      bytes,
+      fits: taken + bytes <= (traps().gpuMemoryBytes ?? Number.POSITIVE_INFINITY),
+    };
   }
 
   /** False when nothing has this very identifier. */
@@ -115,7 +139,7 @@ export class Instances {
   }
 
   /** The instance that a request's `model` means; loads it on demand where that is on. Null: no such model. */
-  async resolve(name: string): Promise<Instance | null> {
+  async resolve(name: string, ttlSeconds?: number): Promise<Instance | null> {
     const loaded = this.#loaded.get(name);
     if (loaded !== undefined) return loaded;
     if (!this.jit()) return null;
@@ -126,7 +150,7 @@ export class Instances {
     // Two requests at once must not load the model twice.
     const running = this.#loadingOnDemand.get(model.modelKey);
     if (running !== undefined) return await running;
-    const load = this.#loadOnDemand(model).finally(() => this.#loadingOnDemand.delete(model.modelKey));
+    const load = this.#loadOnDemand(model, ttlSeconds).finally(() => this.#loadingOnDemand.delete(model.modelKey));
     this.#loadingOnDemand.set(model.modelKey, load);
     return await load;
   }
@@ -154,10 +178,10 @@ export class Instances {
     }
   }
 
-  async #loadOnDemand(model: DownloadedModel): Promise<Instance> {
+  async #loadOnDemand(model: DownloadedModel, ttlSeconds: number | undefined): Promise<Instance> {
     const { jitTtlSeconds, unloadPreviousJitModel } = this.options.settings();
     if (unloadPreviousJitModel) for (const other of this.list()) if (other.jit) await this.unload(other.identifier);
-    return await this.load({ model, ttlSeconds: jitTtlSeconds ?? undefined }, true);
+    return await this.load({ model, ttlSeconds: ttlSeconds ?? jitTtlSeconds ?? undefined }, true);
   }
 
   /** A second load of a taken name becomes `X:2`, and so on. */

@@ -42,6 +42,7 @@ export interface Calls {
   list: { in: Record<string, never>; out: DownloadedModel[] };
   loaded: { in: Record<string, never>; out: LoadedModel[] };
   load: { in: LoadCall; out: { identifier: string; sizeBytes: number } };
+  estimate: { in: LoadCall; out: { bytes: number; fits: boolean } };
   unload: { in: { identifier: string }; out: boolean };
   startServer: { in: ServerCall; out: null };
   /** Null when no server runs. */

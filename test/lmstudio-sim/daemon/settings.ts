@@ -96,6 +96,12 @@ export function rewriteSettings(home: string): void {
   });
 }
 
+/** Engines may update themselves unless somebody says otherwise. */
+export function updatesEngines(home: string): boolean {
+  const developer = (readJson(settingsFile(home))?.developer ?? {}) as Record<string, unknown>;
+  return developer.autoUpdateExtensionPacks !== false;
+}
+
 export function readSettings(home: string): Settings {
   const file = readJson(settingsFile(home)) ?? {};
   const developer = (file.developer ?? {}) as Record<string, unknown>;

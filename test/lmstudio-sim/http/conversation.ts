@@ -130,8 +130,14 @@ function tools(body: Body, traps: Traps): Body[] {
   if (body.tools === undefined || body.tools === null) return [];
   if (!Array.isArray(body.tools)) throw invalid("tools", "Expected array", "invalid_type");
   return body.tools.map((tool: unknown, index) => {
-    if (!isObject(tool) || !traps.toolTypes.includes(String(tool.type))) throw invalid(`tools.${index}.type`);
-    return tool;
+    if (isObject(tool) && traps.toolTypes.includes(String(tool.type))) return tool;
+    throw traps.toolTypeRefusal === "invalid"
+      ? invalid(`tools.${index}.type`)
+      : invalid(
+          `tools.${index}.type`,
+          "Invalid discriminator value. Expected 'function' | 'mcp'",
+          "invalid_union_discriminator",
+        );
   });
 }
 

@@ -49,7 +49,7 @@ export interface Ask {
 export async function begin(exchange: Exchange, ask: Ask): Promise<Run> {
   const { body, instances, traps, journal, id } = exchange;
   const name = typeof body.model === "string" ? body.model : "";
-  const instance = await instances.resolve(name);
+  const instance = await instances.resolve(name, typeof body.ttl === "number" ? body.ttl : undefined);
   if (instance === null) throw modelNotFound(name);
   const last = ask.messages.at(-1);
   const byRules = thinks(ask.dialect, body, instance, traps);

@@ -34,7 +34,7 @@ export async function nativeChat(exchange: Exchange): Promise<void> {
       }
       if (exchange.signal.aborted) return;
       if (open !== null) await send(`${open}.end`, {});
-      await send("chat.end", { result: result(run, text.reasoning, text.message) });
+      await send("chat.end", { result: result(run, body.store !== false, text.reasoning, text.message) });
     });
     return;
   }
@@ -44,10 +44,10 @@ export async function nativeChat(exchange: Exchange): Promise<void> {
     if (piece.kind === "reasoning") reasoning += piece.text;
     else if (piece.kind === "text") message += piece.text;
   }
-  if (!exchange.signal.aborted) sendJson(exchange.response, 200, result(run, reasoning, message));
+  if (!exchange.signal.aborted) sendJson(exchange.response, 200, result(run, body.store !== false, reasoning, message));
 }
 
-function result(run: Run, reasoning: string, message: string): unknown {
+function result(run: Run, store: boolean, reasoning: string, message: string): unknown {
   return {
     model_instance_id: run.instance.identifier,
     output: [
@@ -59,7 +59,7 @@ function result(run: Run, reasoning: string, message: string): unknown {
       total_output_tokens: run.usage.output,
       reasoning_output_tokens: run.usage.reasoning,
     },
-    response_id: `resp_${randomBytes(16).toString("hex")}`,
+    ...(store ? { response_id: `resp_${randomBytes(16).toString("hex")}` } : {}),
   };
 }
 
@@ -102,4 +102,12 @@ export async function unloadOverRest(exchange: Exchange): Promise<void> {
   const identifier = String(exchange.body.instance_id);
   if (!(await exchange.instances.unload(identifier))) throw modelNotFound(identifier);
   sendJson(exchange.response, 200, { instance_id: identifier });
+}
+
+/** Nothing can be fetched from here: what is there already is all there is. */
+export async function downloadOverRest(exchange: Exchange): Promise<void> {
+  const { body, instances, response } = exchange;
+  if (!instances.options.catalog().some((model) => model.modelKey === body.model))
+    throw modelNotFound(String(body.model));
+  sendJson(response, 200, { status: "already_downloaded" });
 }

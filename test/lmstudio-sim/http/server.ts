@@ -9,9 +9,10 @@ import { chatCompletions, completions } from "./chat.ts";
 import { type Exchange, sendJson } from "./exchange.ts";
 import { betaModels, nativeModels, openaiModels } from "./listings.ts";
 import { messages } from "./messages.ts";
-import { loadOverRest, nativeChat, unloadOverRest } from "./native.ts";
+import { downloadOverRest, loadOverRest, nativeChat, unloadOverRest } from "./native.ts";
 import { RequestRefused } from "./refusal.ts";
 import { ResponseStore, responses } from "./responses.ts";
+import { takeWebSockets } from "./web-socket.ts";
 
 export interface HttpServerOptions {
   readonly host: string;
@@ -35,12 +36,18 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
   const store = new ResponseStore();
   const endpoints = routes(store);
   let lastId = 0;
+  let asked = 0;
   const server = createServer((request, response) => {
     lastId += 1;
+    if (request.method === "POST") asked += 1;
+    const traps = options.traps();
+    if (traps.crashAfterRequests !== null && asked >= traps.crashAfterRequests) process.kill(process.pid, "SIGKILL");
+    if (traps.serverHangs) return;
     void answer(options, endpoints, request, response, lastId);
   });
   // A generation may take hours, and a client may send its body slowly; LM Studio has no limit of its own on either.
   server.requestTimeout = 0;
+  const closeSockets = takeWebSockets(server);
   const host = options.traps().bindIgnored ? "127.0.0.1" : options.host;
   await listen(server, host, options.port);
   const { port } = server.address() as AddressInfo;
@@ -51,6 +58,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
     close: async () => {
       options.journal.add({ event: "server", what: "stop", port });
       const closed = new Promise((resolve) => server.close(resolve));
+      closeSockets();
       server.closeAllConnections();
       await closed;
     },
@@ -101,6 +109,7 @@ function routes(store: ResponseStore): Readonly<Record<string, Endpoint>> {
     "POST /api/v1/chat": nativeChat,
     "POST /api/v1/models/load": loadOverRest,
     "POST /api/v1/models/unload": unloadOverRest,
+    "POST /api/v1/models/download": downloadOverRest,
   };
 }
 
@@ -140,7 +149,8 @@ async function answer(
       );
       if (found !== undefined) return sendJson(response, 200, found);
     }
-    const endpoint = endpoints[`${method} ${path}`];
+    const there = traps.messagesEndpoint || path !== "/v1/messages";
+    const endpoint = there ? endpoints[`${method} ${path}`] : undefined;
     if (endpoint === undefined)
       return sendJson(response, traps.unknownPathStatus, {
         error: `Unexpected endpoint or method. (${method} ${path})`,

@@ -9,7 +9,7 @@ type Body = Readonly<Record<string, unknown>>;
 
 /** What the request itself says in the one form that its endpoint honours; null when it says nothing that counts. */
 function requestedThinking(dialect: Dialect, body: Body, traps: Traps): boolean | null {
-  if (dialect === "chat") return fromEffort(body.reasoning_effort);
+  if (dialect === "chat") return traps.chatEffort ? fromEffort(body.reasoning_effort) : null;
   if (dialect === "responses") return fromEffort((body.reasoning as Body | null | undefined)?.effort);
   if (dialect === "native")
     return body.reasoning === "off"
@@ -44,6 +44,7 @@ export function thinks(dialect: Dialect, body: Body, instance: Instance, traps: 
       "invalid_value",
     );
   }
+  if (traps.thinksAnyway) return true;
   const byDefault = instance.defaults.enableThinking ?? true;
   return traps.reasoningNotRecognised ? byDefault : (requestedThinking(dialect, body, traps) ?? byDefault);
 }

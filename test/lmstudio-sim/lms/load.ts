@@ -20,8 +20,14 @@ export async function load(home: string, modelKey: string | undefined, flags: Lo
   const models = (await client.call("list", {})).filter((model) => !model.architecture.includes("clip"));
   const model = await choose(models, modelKey, flags);
   if (flags.estimateOnly === true) {
-    say(`Estimated GPU Memory:    ${describeSize(model.sizeBytes)}`);
-    return say("This model may be loaded based on your resource guardrails settings.");
+    const { bytes, fits } = await client.call("estimate", { path: model.path, ...loadOptions(flags) });
+    say(`Estimated GPU Memory:    ${describeSize(bytes)}`);
+    // Exit 0 both ways.
+    return say(
+      fits
+        ? "This model may be loaded based on your resource guardrails settings."
+        : "This model will fail to load based on your resource guardrails settings.",
+    );
   }
   const began = performance.now();
   // The spinner is the only thing that goes to stdout.
@@ -29,16 +35,16 @@ export async function load(home: string, modelKey: string | undefined, flags: Lo
   const { identifier, sizeBytes } = await client.call("load", {
     path: model.path,
     identifier: flags.identifier,
-    contextLength: flags.contextLength,
-    parallel: flags.parallel,
-    gpu: flags.gpu,
     ttlSeconds: flags.ttl,
+    ...loadOptions(flags),
   });
   say(
     `Model loaded successfully in ${((performance.now() - began) / 1000).toFixed(2)}s.\n(${describeSize(sizeBytes)})`,
   );
   say(`To use the model in the API/SDK, use the identifier "${identifier}".`);
 }
+
+const loadOptions = ({ contextLength, parallel, gpu }: LoadFlags) => ({ contextLength, parallel, gpu });
 
 async function choose(
   models: DownloadedModel[],

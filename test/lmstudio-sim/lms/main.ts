@@ -5,6 +5,7 @@ import { findLmstudioHome } from "../daemon/home.ts";
 import { readTraps } from "../traps.ts";
 import { Fault, print, say } from "./console.ts";
 import { daemonDown, daemonStatus, daemonUp, daemonUpdate } from "./daemon.ts";
+import { getModel } from "./get.ts";
 import { importModel } from "./import.ts";
 import { ls, ps } from "./list.ts";
 import { load, unload } from "./load.ts";
@@ -36,11 +37,23 @@ const lms = new Command("lms").option("--version").action((options: { version?: 
 });
 
 /** Options that most commands take and few people know. */
-function command(parent: Command, usage: string): Command {
-  return parent.command(usage).option("--log-level <level>").option("--quiet").option("--verbose");
+function command(parent: Command, usage: string, options: { hidden?: boolean } = {}): Command {
+  return parent.command(usage, options).option("--log-level <level>").option("--quiet").option("--verbose");
 }
 
-command(lms, "version")
+/** One that speaks to a daemon, which may be another host's. */
+function clientCommand(parent: Command, usage: string): Command {
+  return command(parent, usage)
+    .option("--host <host>")
+    .option("--port <port>")
+    .hook("preAction", (_, called) => {
+      const { host } = called.opts<{ host?: string }>();
+      if (host?.includes("://")) throw new Fault("Host should not include the protocol.");
+      if (host !== undefined) throw new Fault(`Failed to connect to ${host}: the stand-in is on this machine only.`);
+    });
+}
+
+command(lms, "version", { hidden: true })
   .option("--json")
   .action((options: { json?: boolean }) =>
     print(
@@ -49,11 +62,11 @@ command(lms, "version")
         : `lms is LM Studio's CLI utility.\nCLI commit: ${commit}`,
     ),
   );
-command(lms, "bootstrap")
+command(lms, "bootstrap", { hidden: true })
   .option("-y, --yes")
   .action(() => addToPath(home));
 
-const daemon = lms.command("daemon");
+const daemon = lms.command("daemon", { hidden: true });
 command(daemon, "up")
   .option("--json")
   .action((options) => daemonUp(home, options));
@@ -77,17 +90,17 @@ command(server, "status")
   .option("--json")
   .action((options) => serverStatus(home, options));
 
-command(lms, "ls [modelKey]")
+clientCommand(lms, "ls [modelKey]")
   .option("--llm")
   .option("--embedding")
   .option("--variants")
   .option("--json")
   .action((modelKey, options) => ls(home, modelKey, options));
-command(lms, "ps")
+clientCommand(lms, "ps")
   .option("--json")
   .action((options) => ps(home, options));
 
-command(lms, "load [modelKey]")
+clientCommand(lms, "load [modelKey]")
   .option("--gpu <share>", "", gpuShare)
   .option("-c, --context-length <tokens>", "", whole(1))
   .option("--parallel <slots>", "", whole(1))
@@ -97,8 +110,15 @@ command(lms, "load [modelKey]")
   .option("-y, --yes")
   .option("--exact")
   .option("--local")
+  .option("--speculative-draft-mtp")
+  .option("--no-speculative-draft-mtp")
+  .option("--speculative-draft-simple")
+  .option("--speculative-draft-model <model>")
+  .option("--speculative-draft-max-tokens <count>", "", whole(0))
+  .option("--speculative-draft-min-tokens <count>", "", whole(0))
+  .option("--speculative-draft-min-continue-probability <share>")
   .action((modelKey, options) => load(home, modelKey, options));
-command(lms, "unload [identifier]")
+clientCommand(lms, "unload [identifier]")
   .option("-a, --all")
   .action((identifier, options) => unload(home, identifier, options));
 
@@ -111,34 +131,41 @@ command(lms, "import <file>")
   .option("--dry-run")
   .action((file, options) => importModel(home, file, options));
 
+clientCommand(lms, "get [name]")
+  .option("--mlx")
+  .option("--gguf")
+  .option("-y, --yes")
+  .option("--select")
+  .action((name) => getModel(home, name));
+
 const runtime = lms.command("runtime");
-command(runtime, "ls").action(() => runtimeLs(home));
-command(runtime, "get [query]")
+clientCommand(runtime, "ls").action(() => runtimeLs(home));
+clientCommand(runtime, "get [query]")
   .option("-l, --list")
   .option("--allow-incompatible")
   .option("--channel <channel>")
   .option("-y, --yes")
   .action((query, options) => runtimeGet(home, query, options));
-command(runtime, "select [name]")
+clientCommand(runtime, "select [name]")
   .option("--latest")
   .action((name, options) => runtimeSelect(home, name, options));
-command(runtime, "remove <name>")
+clientCommand(runtime, "remove <name>")
   .option("-y, --yes")
   .option("--dry-run")
   .action((name, options) => runtimeRemove(home, name, options));
-command(runtime, "update [query]")
+clientCommand(runtime, "update [query]")
   .option("-a, --all")
   .option("-y, --yes")
   .option("--dry-run")
   .option("--channel <channel>")
   .action((_query, options) => runtimeUpdate(home, options));
-command(runtime, "survey")
+clientCommand(runtime, "survey")
   .option("--json")
   .option("--refresh")
   .action((options) => runtimeSurvey(home, options));
 
 const log = lms.command("log");
-command(log, "stream")
+clientCommand(log, "stream")
   .option("--json")
   .option("--stats")
   .option("-s, --source <source>")
