@@ -1,0 +1,408 @@
+/** `lms import`, and the files of an LM Studio home. */
+import { existsSync } from "node:fs";
+import { access, lstat, mkdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Fact } from "../fact.ts";
+import type { Scratch } from "../scratch.ts";
+import { assert, ran, shape } from "./words.ts";
+
+const source = "lms src/subcommands/importCmd.ts";
+const own = "imports by itself: the same target and the same link or copy, under a staging name first";
+
+/** A file that waits to be imported, and where it will lie. */
+async function candidate(scratch: Scratch): Promise<{ file: string; target: string; repo: string }> {
+  const file = join(scratch.userHome, "New.gguf");
+  await writeFile(file, "GGUF");
+  return { file, target: scratch.file("models", "local", "new", "New.gguf"), repo: "local/new" };
+}
+
+const importing = (scratch: Scratch, file: string, ...flags: string[]) =>
+  scratch.lms("import", file, "--user-repo", "local/new", ...flags);
+
+export const importAndFiles: readonly Fact[] = [
+  {
+    id: "LMS-141",
+    words: "`import --copy` puts the file at models/USER/REPO/NAME and says `File copied to`",
+    source,
+    lmstack: own,
+    changes: async (scratch) => {
+      const { file, target } = await candidate(scratch);
+      ran(await importing(scratch, file, "-c", "-y"), 0, { err: /File copied to/ });
+      assert.deepEqual([existsSync(file), await readFile(target, "utf8")], [true, "GGUF"]);
+    },
+  },
+  {
+    id: "LMS-142",
+    words: "`import --hard-link` makes a hard link and says `Hard link created at`",
+    source,
+    lmstack: own,
+    changes: async (scratch) => {
+      const { file, target } = await candidate(scratch);
+      ran(await importing(scratch, file, "-L", "-y"), 0, { err: /Hard link created at/ });
+      assert.equal((await stat(file)).ino, (await stat(target)).ino);
+    },
+  },
+  {
+    id: "LMS-143",
+    words: "`import --symbolic-link` makes a link and says `Symbolic link created at`",
+    source,
+    lmstack: own,
+    changes: async (scratch) => {
+      const { file, target } = await candidate(scratch);
+      ran(await importing(scratch, file, "-l", "-y"), 0, { err: /Symbolic link created at/ });
+      assert.equal(await readlink(target), file);
+    },
+  },
+  {
+    id: "LMS-144",
+    words: "the path of a symbolic link goes in as it was typed: a relative one dangles",
+    source,
+    lmstack: "links to absolute paths",
+    changes: async (scratch) => {
+      const { target } = await candidate(scratch);
+      const script = `cd "${scratch.userHome}" && exec "${scratch.lmsProgram}" import New.gguf --user-repo local/new -l -y`;
+      assert.equal((await scratch.run("/bin/sh", ["-c", script])).code, 0);
+      assert.equal(await readlink(target), "New.gguf");
+      await assert.rejects(access(target));
+    },
+  },
+  {
+    id: "LMS-145",
+    words: "a dangling link at the target fails with the system's EEXIST: exit 1",
+    source,
+    lmstack: "replaces a link to nowhere",
+    changes: async (scratch) => {
+      const { file, target } = await candidate(scratch);
+      await mkdir(join(target, ".."), { recursive: true });
+      await symlink("/nowhere", target);
+      ran(await importing(scratch, file, "-l", "-y"), 1, { err: /EEXIST/ });
+    },
+  },
+  {
+    id: "LMS-146",
+    words: "an existing target is refused: `Target file already exists: …`, exit 1",
+    source,
+    lmstack: "the same file there is fine, another one is a refusal",
+    changes: async (scratch) => {
+      const { file } = await candidate(scratch);
+      await importing(scratch, file, "-c", "-y");
+      ran(await importing(scratch, file, "-c", "-y"), 1, { err: /Target file already exists: / });
+    },
+  },
+  {
+    id: "LMS-147",
+    words: "two of the three kinds together are refused: exit 1",
+    source,
+    lmstack: own,
+    changes: async (scratch) => {
+      const { file } = await candidate(scratch);
+      ran(await importing(scratch, file, "-c", "-l", "-y"), 1, {
+        err: /Cannot specify more than one of --copy, --hard-link, or --symbolic-link/,
+      });
+    },
+  },
+  {
+    id: "LMS-148",
+    words: "`--user-repo` without a slash: `Must be user and repo separated by a slash.`, exit 1",
+    source,
+    lmstack: "publisher and repo are two words of the spec",
+    changes: async (scratch) => {
+      const { file } = await candidate(scratch);
+      ran(await scratch.lms("import", file, "--user-repo", "local", "-c", "-y"), 1, {
+        err: /Must be user and repo separated by a slash\./,
+      });
+    },
+  },
+  {
+    id: "LMS-149",
+    words: "a file that does not exist: `File does not exist`, exit 1",
+    source,
+    lmstack: "checks the source before anything",
+    changes: async (scratch) =>
+      ran(await importing(scratch, join(scratch.userHome, "none.gguf"), "-c", "-y"), 1, { err: /File does not exist/ }),
+  },
+  {
+    id: "LMS-150",
+    words: "a folder is no file: `Path is not a file`, exit 1",
+    source,
+    lmstack: "folders of MLX models are not offered yet",
+    changes: async (scratch) =>
+      ran(await importing(scratch, scratch.userHome, "-c", "-y"), 1, { err: /Path is not a file/ }),
+  },
+  {
+    id: "LMS-151",
+    words: "a move asks even with `-y`: `Warning about move suppressed by the --yes flag.`, then the question",
+    source: `${source} (a bug)`,
+    lmstack: own,
+    changes: async (scratch) => {
+      const { file, target } = await candidate(scratch);
+      const { code, err } = await importing(scratch, file, "-y");
+      assert.equal(code, 1);
+      assert.match(err, /Warning about move suppressed by the --yes flag\./);
+      assert.deepEqual([existsSync(file), existsSync(target)], [true, false]);
+    },
+  },
+  {
+    id: "LMS-152",
+    words: "with `importWillMoveWarned` in cli-pref.json a move asks no more, and says `File moved to`",
+    source,
+    lmstack: own,
+    changes: async (scratch) => {
+      const { file, target } = await candidate(scratch);
+      await scratch.mergeJson(".internal/cli-pref.json", { importWillMoveWarned: true });
+      ran(await importing(scratch, file, "-y"), 0, { err: /File moved to/ });
+      assert.deepEqual([existsSync(file), existsSync(target)], [false, true]);
+    },
+  },
+  {
+    id: "LMS-153",
+    words: "`--dry-run` says `Would create a symbolic link at …` and does nothing",
+    source,
+    lmstack: "not used",
+    changes: async (scratch) => {
+      const { file, target } = await candidate(scratch);
+      const { code, err } = await importing(scratch, file, "-l", "--dry-run", "-y");
+      assert.equal(code, 0);
+      assert.match(err, /Would create a symbolic link at [\s\S]*But not actually doing it because of --dry-run/);
+      await assert.rejects(lstat(target));
+    },
+  },
+  {
+    id: "LMS-154",
+    words: "without settings.json the default folder is taken, with a warning",
+    source,
+    lmstack: "reads settings.json itself",
+    changes: async (scratch) => {
+      const { file, target } = await candidate(scratch);
+      await rm(scratch.file("settings.json"), { force: true });
+      ran(await importing(scratch, file, "-c", "-y"), 0, {
+        err: /Could not locate LM Studio configuration file, using default path: /,
+      });
+      assert.ok(existsSync(target));
+    },
+  },
+  {
+    id: "LMS-155",
+    words: "`downloadsFolder` of settings.json is where models go",
+    source,
+    lmstack: "imports there",
+    changes: async (scratch) => {
+      const { file } = await candidate(scratch);
+      const folder = join(scratch.userHome, "big disk");
+      await scratch.mergeJson("settings.json", { downloadsFolder: folder });
+      assert.equal((await importing(scratch, file, "-c", "-y")).code, 0);
+      assert.ok(existsSync(join(folder, "local", "new", "New.gguf")));
+    },
+  },
+  {
+    id: "LMS-156",
+    words: "a settings.json without `downloadsFolder` makes `import` fail: exit 1",
+    source,
+    lmstack: "writes the key where it is missing",
+    changes: async (scratch) => {
+      const { file } = await candidate(scratch);
+      await scratch.writeJson("settings.json", { useHFProxy: false });
+      assert.equal((await importing(scratch, file, "-c", "-y")).code, 1);
+    },
+  },
+  {
+    id: "LMS-157",
+    words: "`import -y` without `--user-repo` asks huggingface.co, and fails where nobody answers",
+    source,
+    lmstack: "publisher and repo are declared",
+    onlyStandIn: "it asks Hugging Face",
+    changes: async (scratch) => {
+      const { file } = await candidate(scratch);
+      assert.equal((await scratch.lms("import", file, "-c", "-y")).code, 1);
+    },
+  },
+  {
+    id: "LMS-158",
+    words: "a link whose file has gone is not listed by `ls`",
+    source: "seen",
+    lmstack: "the supervisor says that the model's file is gone, and which",
+    changes: async (scratch) => {
+      const { file } = await candidate(scratch);
+      await importing(scratch, file, "-l", "-y");
+      await rm(file);
+      assert.doesNotMatch((await scratch.lms("ls", "--json")).out, /New\.gguf/);
+    },
+  },
+  {
+    id: "LMS-161",
+    words: "llmster lies in llmster/VERSION, `lms` in bin, models in models",
+    source: "docs headless_llmster.mdx; seen",
+    lmstack: "one version a folder; a new one beside the old",
+    needs: "nothing",
+    reads: async (place) => {
+      for (const name of ["bin/lms", "llmster", "models", ".internal"]) assert.ok(existsSync(place.file(name)), name);
+    },
+  },
+  {
+    id: "LMS-162",
+    words: "`.internal/llmster-install-location.json` says which program a wake-up starts",
+    source: "lmstudio-js lms-common-server/src/findOrStartLlmster.ts",
+    lmstack: "tells the installed version by it",
+    needs: "nothing",
+    reads: async (place) => {
+      const location = await place.readJson(".internal", "llmster-install-location.json");
+      assert.match(JSON.stringify(location), /llmster/);
+    },
+  },
+  {
+    id: "LMS-163",
+    words: "`llmster --version` prints the version of its folder",
+    source: "seen",
+    lmstack: "goes by the folder's name",
+    needs: "nothing",
+    reads: async (place) => {
+      const { path } = await place.readJson(".internal", "llmster-install-location.json");
+      const { code, out } = await place.run(path, ["--version"]);
+      assert.equal(code, 0);
+      assert.ok(path.includes(out.trim().replace("+", "-")), `${out.trim()} is not in ${path}`);
+    },
+  },
+  {
+    id: "LMS-164",
+    words:
+      "`llmster bootstrap` refuses while the daemon runs: `The llmster daemon appears to be running (pid:…)`, exit 1",
+    source: "BT#1612",
+    lmstack: "takes the daemon down first",
+    changes: async (scratch) => {
+      const { pid } = await scratch.daemonUp();
+      const { path } = await scratch.readJson(".internal", "llmster-install-location.json");
+      const { code, out, err } = await scratch.run(path, ["bootstrap"]);
+      assert.equal(code, 1);
+      assert.match(out + err, new RegExp(`appears to be running \\(pid:${pid}\\)`));
+    },
+  },
+  {
+    id: "LMS-165",
+    words: "`llmster bootstrap` says `Install completed at …` and `lms install location: …`",
+    source: "seen",
+    version: "0.0.19",
+    lmstack: "looks for the version that is then there",
+    changes: async (scratch) => {
+      const { path } = await scratch.readJson(".internal", "llmster-install-location.json");
+      const { out, err } = await scratch.run(path, ["bootstrap"], { LMS_NO_MODIFY_PATH: "1" });
+      assert.match(out + err, /Install completed at [\s\S]*lms install location: /);
+    },
+  },
+  {
+    id: "LMS-166",
+    words: "a second version lies beside the first, and the one that was bootstrapped last is started",
+    source: "nixpkgs pkgs/by-name/ll/llmster; seen",
+    lmstack: "an upgrade is one more folder",
+    onlyStandIn: "it takes a second version",
+    changes: async (scratch) => {
+      const { installInto } = await import("../../lmstudio-sim/install.ts");
+      await installInto(scratch.userHome, { version: "0.0.26-1" });
+      assert.ok(existsSync(scratch.file("llmster", "0.0.25-1")) && existsSync(scratch.file("llmster", "0.0.26-1")));
+      assert.equal((await scratch.daemonUp()).version, "0.0.26+1");
+    },
+  },
+  {
+    id: "LMS-167",
+    words:
+      "http-server-config.json holds port, cors, networkInterface, autoStartOnLaunch, logSensitiveData, justInTimeModelLoading",
+    source: "seen",
+    lmstack: "merges these six keys, daemon down",
+    changes: async (scratch) => {
+      await scratch.serve();
+      shape(await scratch.readJson(".internal", "http-server-config.json"), {
+        autoStartOnLaunch: "boolean",
+        port: "number",
+        cors: "boolean",
+        logSensitiveData: "boolean",
+        networkInterface: "string",
+        justInTimeModelLoading: "boolean",
+      });
+    },
+  },
+  {
+    id: "LMS-168",
+    words: "`logSensitiveData` and `justInTimeModelLoading` are on unless somebody says otherwise",
+    source: "seen",
+    lmstack: "switches both off",
+    changes: async (scratch) => {
+      await scratch.serve();
+      const { logSensitiveData, justInTimeModelLoading } = await scratch.readJson(".internal/http-server-config.json");
+      assert.deepEqual([logSensitiveData, justInTimeModelLoading], [true, true]);
+    },
+  },
+  {
+    id: "LMS-169",
+    words: "the daemon writes settings.json with its defaults at its start",
+    source: "seen",
+    lmstack: "writes while the daemon is down, and looks again",
+    changes: async (scratch) => {
+      await scratch.daemonUp();
+      const settings = await scratch.readJson("settings.json");
+      shape(settings, { downloadsFolder: "string", developer: "object" });
+    },
+  },
+  {
+    id: "LMS-170",
+    words: "a rewrite of settings.json keeps keys that LM Studio does not know",
+    source: "seen",
+    lmstack: "merges key by key as well, and remembers what was there",
+    changes: async (scratch) => {
+      await scratch.mergeJson("settings.json", { lmstackTest: { keep: true } });
+      await scratch.daemonUp();
+      assert.deepEqual((await scratch.readJson("settings.json")).lmstackTest, { keep: true });
+    },
+  },
+  {
+    id: "LMS-171",
+    words: "prompts are in server-logs/YYYY-MM/YYYY-MM-DD.N.log unless `logSensitiveData` is off",
+    source: "seen",
+    lmstack: "switches it off",
+    changes: async (scratch) => {
+      await scratch.load("X");
+      await scratch.serve();
+      const say = (input: string) => scratch.post("/v1/responses", { model: "X", input, max_output_tokens: 5 });
+      await say("planted prompt");
+      assert.match(await todaysLog(scratch), /planted prompt/);
+      await scratch.mergeJson(".internal/http-server-config.json", { logSensitiveData: false });
+      await scratch.daemonDown();
+      await scratch.load("X");
+      await scratch.lms("server", "start");
+      await say("hidden prompt");
+      assert.doesNotMatch(await todaysLog(scratch), /hidden prompt/);
+    },
+  },
+  {
+    id: "LMS-172",
+    words: "with `developer.autoUpdateExtensionPacks` engines update themselves, and the new one is the selected one",
+    source: "BT#2234; seen",
+    lmstack: "switches it off and proves the declared engine after every start of the daemon",
+    traps: { engineUpdatesItself: true },
+    changes: async (scratch) => {
+      const updates = async (allowed: boolean) => {
+        await scratch.daemonDown();
+        await scratch.mergeJson("settings.json", {
+          downloadsFolder: scratch.file("models"),
+          developer: { autoUpdateExtensionPacks: allowed },
+        });
+      };
+      await updates(false);
+      const before = await selected(scratch);
+      await updates(true);
+      assert.notEqual(await selected(scratch), before);
+      await scratch.lms("runtime", "select", before);
+      await updates(false);
+      assert.equal(await selected(scratch), before);
+    },
+  },
+];
+
+/** The selected engine as `runtime ls` shows it. */
+async function selected(scratch: Scratch): Promise<string> {
+  const { out } = await scratch.lms("runtime", "ls");
+  return /^(\S+@\S+) +✓/m.exec(out)?.[1] ?? "";
+}
+
+async function todaysLog(scratch: Scratch): Promise<string> {
+  const day = new Date().toISOString().slice(0, 10);
+  return await readFile(scratch.file("server-logs", day.slice(0, 7), `${day}.1.log`), "utf8");
+}
