@@ -66,7 +66,7 @@ function dropTools(rewriting: Rewriting, stays: (type: string | undefined) => bo
   const { body } = rewriting;
   const dropped: string[] = [];
   for (const [index, element] of (body.find("tools")?.elements ?? []).entries()) {
-    if (element.first !== openBrace || stays(element.type)) continue;
+    if (stays(element.type)) continue;
     dropped.push(label(body.parse(element)));
     rewriting.replace("tools", index, "");
   }

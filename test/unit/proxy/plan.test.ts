@@ -29,6 +29,11 @@ describe("rules that touch one conversation", () => {
     expect(roles(planned("chat", request, "translate").body)).toEqual(["system", "user", "assistant"]);
   });
 
+  it("LM Studio's own chat keeps what it alone knows", () => {
+    const request = { messages: ["user", "system"].map(message), tools: [{ type: "plugin" }], reasoning: "off" };
+    expect(planned("native-chat", request, "translate").body).toEqual(request);
+  });
+
   it("nothing is joined or left out where requests are to pass", () => {
     const messages = ["user", "system", "user", "system", "assistant"].map(message);
     const request = { messages, tools: [{ type: "custom" }], thinking: { type: "disabled" } };

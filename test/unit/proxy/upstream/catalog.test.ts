@@ -78,6 +78,17 @@ it("one that has no such list lacks nothing, and is not asked by every request",
   expect([models.lacks("m"), models.update("m")]).toEqual([false, undefined]);
 });
 
+it("one that did not answer in time still says what it said", async () => {
+  listed = instances();
+  const models = catalog();
+  await models.update("m");
+  vi.spyOn(AbortSignal, "timeout").mockReturnValue(AbortSignal.abort());
+  request.mockImplementationOnce(async ({ signal }: { signal: AbortSignal }) => signal.throwIfAborted());
+  now = 1_000;
+  await models.update("m");
+  expect(models.lacks("m")).toBe(true);
+});
+
 it("one that takes long to answer keeps nobody waiting for it, and still says what it said", async () => {
   listed = instances();
   const models = catalog();

@@ -49,10 +49,12 @@ it("one that does not answer is asked again", async () => {
 });
 
 it("nobody is asked once the proxy ends", async () => {
-  const watching = watch();
-  watching.look();
-  watching.close();
-  watching.look();
+  const ending = [watch(), watch()];
+  ending[0]?.look();
+  for (const watching of ending) {
+    watching.close();
+    watching.look();
+  }
   await vi.advanceTimersByTimeAsync(3_000);
   expect(loaded).not.toHaveBeenCalled();
 });
