@@ -105,7 +105,7 @@ export const commandLine: readonly Fact[] = [
     source: "lms#579, lms#580",
     lmstack: "removes the file that it imported, after the unload",
     needs: "nothing",
-    reads: async (place) => assert.equal((await place.lms("rm", "x")).code, 1),
+    reads: async (place) => assert.equal((await place.lms("rm", "lmstack-conformance/none")).code, 1),
   },
   {
     id: "LMS-009",

@@ -135,8 +135,7 @@ export const daemonAndServer: readonly Fact[] = [
     words: "`daemon update` takes no version: `--beta` and `--channel` only",
     source: daemon,
     lmstack: "never calls it: a version is a tarball with its sha512",
-    needs: "nothing",
-    reads: async (place) => assert.equal((await place.lms("daemon", "update", "--version-pin", "0.0.1")).code, 1),
+    changes: async (scratch) => assert.equal((await scratch.lms("daemon", "update", "--version-pin", "0.0.1")).code, 1),
   },
   {
     id: "LMS-054",
@@ -233,8 +232,7 @@ export const daemonAndServer: readonly Fact[] = [
     words: "a port outside of 0 to 65535 is refused by the parser: exit 1",
     source: server,
     lmstack: "the spec refuses it first",
-    needs: "nothing",
-    reads: async (place) => assert.equal((await place.lms("server", "start", "--port", "65536")).code, 1),
+    changes: async (scratch) => assert.equal((await scratch.lms("server", "start", "--port", "65536")).code, 1),
   },
   {
     id: "LMS-063",

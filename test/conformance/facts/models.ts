@@ -15,6 +15,8 @@ const looksAfter = "looks at what is loaded before and after";
 const notUsed = "not used";
 const defaults = "seen; lmstudio-js lms-kv-config/src/schema.ts";
 const gib = 2 ** 30;
+/** Should a call pass that has to be refused, it finds nothing. */
+const none = "lmstack-conformance/none";
 
 interface Loaded {
   readonly identifier: string;
@@ -359,10 +361,10 @@ export const models: readonly Fact[] = [
     words: "`-c`, `--parallel` and `--ttl` below 1 are refused by the parser",
     source: load,
     lmstack: "the spec refuses them first",
-    needs: "nothing",
+    needs: "daemon",
     reads: async (place) => {
       for (const flag of ["-c", "--parallel", "--ttl"])
-        assert.equal((await place.lms("load", "x", flag, "0", "-y")).code, 1, flag);
+        assert.equal((await place.lms("load", "--exact", none, flag, "0", "-y")).code, 1, flag);
     },
   },
   {
@@ -370,10 +372,10 @@ export const models: readonly Fact[] = [
     words: "`--gpu` is off, max or a number from 0 to 1",
     source: load,
     lmstack: "the spec says the same",
-    needs: "nothing",
+    needs: "daemon",
     reads: async (place) => {
       for (const share of ["2", "-1", "some"])
-        assert.equal((await place.lms("load", "x", "--gpu", share, "-y")).code, 1, share);
+        assert.equal((await place.lms("load", "--exact", none, "--gpu", share, "-y")).code, 1, share);
     },
   },
   {
@@ -381,10 +383,10 @@ export const models: readonly Fact[] = [
     words: "there is no flag for the KV cache's type, flash attention or batches",
     source: "BT#665, BT#2024",
     lmstack: "not offered in the spec",
-    needs: "nothing",
+    needs: "daemon",
     reads: async (place) => {
       for (const flag of ["--flash-attention", "--kv-cache-type", "--eval-batch-size"])
-        assert.match((await place.lms("load", "x", flag, "1", "-y")).err, /unknown option/, flag);
+        assert.match((await place.lms("load", "--exact", none, flag, "1", "-y")).err, /unknown option/, flag);
     },
   },
   {
@@ -613,10 +615,10 @@ export const models: readonly Fact[] = [
     words: "`get` takes no revision and no checksum, and has no `--json`",
     source: get,
     lmstack: "fetches model files by itself, by URL and sha256",
-    needs: "nothing",
+    needs: "daemon",
     reads: async (place) => {
       for (const flag of ["--revision", "--sha256", "--json"])
-        assert.match((await place.lms("get", "x", flag, "y")).err, /unknown option/, flag);
+        assert.match((await place.lms("get", none, flag, "y")).err, /unknown option/, flag);
     },
   },
 ];
