@@ -73,6 +73,8 @@ export interface Traps {
   loadBytesPerSecond: number | null;
   /** Where `autoUpdateExtensionPacks` is on, a start of the daemon brings newer engines and selects one (bug tracker 2234). */
   engineUpdatesItself: boolean;
+  /** A Linux without libatomic.so.1, which updates look for. */
+  libatomicMissing: boolean;
   /** `reasoning_effort` counts on chat. */
   chatEffort: boolean;
   /** There is `/v1/messages`. */
@@ -119,6 +121,7 @@ export const defaultTraps: Traps = {
   gpuMemoryBytes: null,
   loadBytesPerSecond: null,
   engineUpdatesItself: false,
+  libatomicMissing: false,
   chatEffort: true,
   messagesEndpoint: true,
   toolTypeRefusal: "invalid",

@@ -209,7 +209,7 @@ export const commandLine: readonly Fact[] = [
     id: "LMS-017",
     words: "`LMS_API_SERVER_INFO_PATH` names another file than `.internal/http-server.json`",
     source: "lms src/localAPIServer.ts",
-    lmstack: "calls `lms` with an environment of its own, without that variable",
+    lmstack: "nothing: what a person's shell sets does not reach the supervisor's service",
     changes: async (scratch) => {
       await scratch.daemonUp();
       const moved = join(scratch.userHome, "info.json");
@@ -408,5 +408,13 @@ export const commandLine: readonly Fact[] = [
       shape(up, { status: "string", pid: "number", isDaemon: "boolean", version: "string" });
       assert.equal(up.status, "running");
     },
+  },
+  {
+    id: "LMS-039",
+    words: "`lms daemon update` does not start the daemon",
+    source: "lms src/subcommands/daemon",
+    lmstack: "never calls it: a version is a tarball with its sha512",
+    onlyStandIn: "it would update itself",
+    changes: leavesDown("daemon", "update"),
   },
 ];

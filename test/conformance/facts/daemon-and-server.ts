@@ -384,4 +384,12 @@ export const daemonAndServer: readonly Fact[] = [
       assert.equal((await scratch.json("server", "status")).running, false);
     },
   },
+  {
+    id: "LMS-075",
+    words: "`daemon update` on a Linux without ldconfig or libatomic.so.1 fails: exit 1",
+    source: "lms commit of 2026-03-05",
+    lmstack: "checks both before anything is installed, and names the package",
+    traps: { libatomicMissing: true },
+    changes: async (scratch) => ran(await scratch.lms("daemon", "update"), 1, { err: /libatomic\.so\.1/ }),
+  },
 ];

@@ -577,4 +577,15 @@ export const http: readonly Fact[] = [
       assert.ok(await scratch.daemonRuns());
     },
   },
+  {
+    id: "LMS-240",
+    words:
+      "without a token everything is answered: authentication is off until somebody switches it on in the application",
+    source: "docs authentication.mdx; lms#489",
+    lmstack: "LM Studio listens on loopback alone; keys are the proxy's",
+    changes: async (scratch) => {
+      await scratch.serve();
+      for (const path of ["/v1/models", "/api/v1/models"]) assert.equal((await scratch.get(path)).status, 200, path);
+    },
+  },
 ];

@@ -236,7 +236,7 @@ export const responsesAndThinking: readonly Fact[] = [
     id: "LMS-254",
     words: "`json_schema` in `text.format` is taken and not honoured",
     source: "BT#1396",
-    lmstack: "told in the README",
+    lmstack: "nothing: passed on as it is",
     onlyStandIn: "what a model says without a grammar is chance",
     changes: async (scratch) => {
       await served(scratch);
@@ -392,7 +392,8 @@ export const responsesAndThinking: readonly Fact[] = [
     id: "LMS-272",
     words: "a sideloaded model may not be recognised: no option is listed, and no request switches thinking off",
     source: "BT#1613, BT#2195, BT#2284",
-    lmstack: "a prefill or the model's defaults where no switch counts; `up` fails when nothing does",
+    lmstack:
+      "the proxy learns from an answer that thought, prefills on chat and cuts thoughts out; `up` fails when the model still thinks",
     traps: { reasoningNotRecognised: true },
     changes: async (scratch) => {
       await served(scratch);

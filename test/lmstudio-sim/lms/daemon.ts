@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { runningDaemon } from "../daemon/discovery.ts";
 import { installLocationFile } from "../daemon/home.ts";
 import { readJson } from "../daemon/settings.ts";
+import { readTraps } from "../traps.ts";
 import { Client, wake } from "./client.ts";
 import { Fault, print, say } from "./console.ts";
 
@@ -40,6 +41,8 @@ export async function daemonDown(home: string): Promise<void> {
 export async function daemonUpdate(home: string): Promise<void> {
   const path = readJson(installLocationFile(home))?.path;
   if (typeof path !== "string") throw new Fault("No llmster installation found.");
+  if (readTraps(home).libatomicMissing)
+    throw new Fault("libatomic.so.1 is required but was not found. Install it and try again.");
   const { status } = spawnSync(path, ["upgrade"], { stdio: "inherit" });
   process.exitCode = status === 0 ? 0 : 1;
 }
