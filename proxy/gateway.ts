@@ -8,50 +8,42 @@ import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
 import { type Caller, localAdmin, modelFault } from "./access/caller.ts";
 import { allowOrigin, answerPreflight, isPreflight } from "./access/cors.ts";
 import type { Gatekeeper } from "./access/gatekeeper.ts";
-import { keyHeaders } from "./access/presented-key.ts";
+import { leftOutHeaders } from "./access/key-headers.ts";
 import type { Admission } from "./admission/admission.ts";
 import { lowPriority, threadOf } from "./admission/title-request.ts";
-import { completeChat, completeMessage } from "./answer/complete.ts";
+import { slotOf } from "./admission/wait.ts";
 import type { AnswerForm } from "./answer/leak.ts";
-import { LeakFilter, withoutLeaks } from "./answer/leak.ts";
 import { AnswerMeter } from "./answer/meter.ts";
 import type { Rounds } from "./codex/answer/rounds.ts";
-import { AnswerTranslator } from "./codex/answer/translator.ts";
 import type { CallTable } from "./codex/calls.ts";
 import { RequestMemo } from "./codex/request/translate.ts";
 import { ResponseNames } from "./codex/response-names.ts";
 import { answerFault } from "./errors/answer.ts";
 import { Fault } from "./errors/fault.ts";
 import { encodingFault, internalFault, unnamedFault, websocketFault } from "./errors/request-faults.ts";
+import { ModelAnswer } from "./model-answer.ts";
 import type { OwnPaths } from "./own-paths.ts";
 import { type Plan, planRequest } from "./plan.ts";
-import { ClientGone, hasBody, readBody } from "./relay/body.ts";
+import { ClientGone, hasBody } from "./relay/body.ts";
 import { Downstream } from "./relay/downstream.ts";
 import { type AnswerWork, type Outcome, relay, type UpstreamRequest } from "./relay/exchange.ts";
-import { headFault } from "./relay/head.ts";
-import { requestHeaders } from "./relay/headers.ts";
+import { headFault, targetOf } from "./relay/head.ts";
+import { headerList, requestHeaders } from "./relay/headers.ts";
+import { type ArrivedBody, readJsonBody } from "./relay/json-body.ts";
 import { written } from "./relay/pieces.ts";
 import { dialectOf, type Route, routeOf } from "./routes.ts";
 import { continuedRequest } from "./search/continued.ts";
 import { SearchLoop } from "./search/loop.ts";
 import type { Searcher } from "./search/searcher.ts";
+import type { Observer } from "./seeing/observer.ts";
 import type { RequestRecord } from "./seeing/record.ts";
-import { JsonBody } from "./splice/body.ts";
+import type { JsonBody } from "./splice/body.ts";
 import { StrategyMemory } from "./thinking/memory.ts";
 import type { Strategy } from "./thinking/policy.ts";
 import { thinkingHeader, type Wish, wishOf } from "./thinking/wish.ts";
 import type { Catalog } from "./upstream/catalog.ts";
 import { listedModels } from "./upstream/model-list.ts";
 import { isDeclared } from "./upstream/readiness.ts";
-
-/** Who looks on. */
-export interface Observer {
-  finished(record: RequestRecord, request: IncomingMessage, body: JsonBody | undefined): void;
-  gap(model: string | undefined, ms: number): void;
-  heartbeat(): void;
-  /** An event stream begins, and ends. */
-  stream(open: boolean): void;
-}
 
 export interface GatewayParts {
   readonly settings: { readonly current: ProxyConfig };
@@ -72,18 +64,6 @@ export interface GatewayParts {
 }
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** Never passed on: framing is made anew, the switch is ours, and a compressed answer could not be read. */
-const ownHeaders: ReadonlySet<string> = new Set(["content-length", thinkingHeader, "accept-encoding"]);
-const ownHeadersAndKeys: ReadonlySet<string> = new Set([...ownHeaders, ...keyHeaders]);
-const noHeaders: ReadonlySet<string> = new Set();
-/** Of whole answers, by their form. */
-const completions: Partial<Record<AnswerForm, (body: Buffer) => Buffer>> = {
-  chat: completeChat,
-  messages: completeMessage,
-};
-/** Longest value of a header that lists names. */
-const headerLength = 1_000;
 
 export function createGateway(parts: GatewayParts): Handler {
   const memory = { strategies: new StrategyMemory(), requests: new RequestMemo(), names: new ResponseNames() };
@@ -121,10 +101,7 @@ class ServedRequest {
   #queueMs: number | undefined;
   #down: Downstream | undefined;
   #rewritten: readonly string[] = [];
-  readonly #filters: LeakFilter[] = [];
-  #translator: AnswerTranslator | undefined;
-  /** Thoughts that were cut out of a whole answer. */
-  #leaks = 0;
+  #answer: ModelAnswer | undefined;
 
   constructor(parts: GatewayParts, memory: GatewayMemory, request: IncomingMessage, response: ServerResponse) {
     this.#parts = parts;
@@ -192,7 +169,7 @@ class ServedRequest {
     const request = this.#request;
     const listing = route.label === "/v1/models" && request.method === "GET";
     this.#continue();
-    const left = this.#leftOut(listing ? undefined : noHeaders);
+    const left = leftOutHeaders(this.#config, listing);
     const up: UpstreamRequest = {
       method: request.method ?? "GET",
       path: this.#target,
@@ -225,7 +202,7 @@ class ServedRequest {
 
   #upstreamRequest(chunks: readonly Buffer[]): UpstreamRequest {
     const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    const headers = requestHeaders(this.#request.rawHeaders, this.#leftOut());
+    const headers = requestHeaders(this.#request.rawHeaders, leftOutHeaders(this.#config, true));
     headers.push("content-length", String(length));
     return { method: this.#request.method ?? "POST", path: this.#target, headers, body: written(chunks, length) };
   }
@@ -280,30 +257,13 @@ class ServedRequest {
     });
   }
 
-  /** `whole` is false for a body that is not one JSON object, where the endpoint and the key let such a body pass. */
-  async #readBody(route: Route, caller: Caller): Promise<{ json: JsonBody; whole: boolean }> {
-    const json = new JsonBody();
-    let fault: unknown;
-    const mayPass = route.endpoint === undefined && caller.unrestricted;
+  async #readBody(route: Route, caller: Caller): Promise<ArrivedBody> {
     this.#continue();
-    await readBody(this.#request, this.#config.limits, (chunk) => {
-      try {
-        if (fault === undefined) json.push(chunk);
-        else json.chunks.push(chunk);
-      } catch (error) {
-        if (!mayPass) throw error;
-        fault = error;
-      }
-    });
-    try {
-      if (fault === undefined) json.end();
-    } catch (error) {
-      if (!mayPass) throw error;
-      fault = error;
-    }
-    this.#requestBytes = json.chunks.length;
-    this.#body = json;
-    return { json, whole: fault === undefined };
+    const mayPass = route.endpoint === undefined && caller.unrestricted;
+    const body = await readJsonBody(this.#request, this.#config.limits, mayPass);
+    this.#requestBytes = body.json.chunks.length;
+    this.#body = body.json;
+    return body;
   }
 
   /** Only now: a client that asked first has not sent a body that nobody wants. */
@@ -324,19 +284,9 @@ class ServedRequest {
       low: lowPriority(headers),
       thread: threadOf(headers),
     });
-    if ("release" in place) {
-      this.#queueMs = 0;
-      return place;
-    }
-    const leave = () => place.leave();
-    response.once("close", leave);
-    try {
-      const slot = await place.slot;
-      this.#queueMs = slot.waitedMs;
-      return slot;
-    } finally {
-      response.off("close", leave);
-    }
+    const slot = await slotOf(place, response);
+    this.#queueMs = slot.waitedMs;
+    return slot;
   }
 
   #relay(route: Route, up: UpstreamRequest, extra: readonly string[], work: AnswerWork): Promise<Outcome> {
@@ -371,36 +321,18 @@ class ServedRequest {
       onGap: (ms) => observer.gap(model, ms),
       onStream: (open) => observer.stream(open),
     };
-    const translator = calls === undefined ? undefined : new AnswerTranslator(this.#named(calls));
-    this.#translator = translator;
-    const declared = { isDeclared: isDeclared(this.#config.models, model ?? "*") };
-    const complete = this.#config.codexTools === "translate" ? completions[form] : undefined;
-    if (this.#wish?.thinking !== "off" || form === "completions") {
-      const transform = complete && ((body: Buffer) => ({ body: complete(body) }));
-      return { ...work, translator, transform, ...declared };
-    }
-    const filter = () => {
-      const leaks = new LeakFilter(form);
-      this.#filters.push(leaks);
-      return leaks;
-    };
-    const transform = (whole: Buffer) => {
-      const { body, leaks } = withoutLeaks(form, whole);
-      this.#leaks += leaks;
-      return { body: complete?.(body) ?? body, headers: leaks === 0 ? [] : ["x-lmstack-leaks", String(leaks)] };
-    };
-    return { ...work, filter, transform, translator, ...declared };
+    const answer = new ModelAnswer(form, {
+      cutsThoughts: this.#wish?.thinking === "off",
+      completes: this.#config.codexTools === "translate",
+      translation: calls && this.#translation(calls),
+    });
+    this.#answer = answer;
+    return { ...work, ...answer.work, isDeclared: isDeclared(this.#config.models, model ?? "*") };
   }
 
-  #named(calls: CallTable) {
+  #translation(calls: CallTable) {
     const { contextLength } = this.#config.models[this.#wish?.model ?? ""] ?? {};
     return { calls, responseId: `resp_${this.#id}`, toldId: () => this.#down?.toldId, contextLength };
-  }
-
-  #leftOut(own: ReadonlySet<string> = ownHeaders): ReadonlySet<string> {
-    const keys = asksForKeys(this.#config);
-    if (own === ownHeaders) return keys ? ownHeadersAndKeys : ownHeaders;
-    return keys ? keyHeaders : own;
   }
 
   #failed(error: unknown): Outcome {
@@ -416,8 +348,8 @@ class ServedRequest {
 
   #record({ kind, fault, firstTokenAt, tokens, stream, retried }: Outcome): RequestRecord {
     const now = performance.now();
-    const leaks = this.#filters.reduce((sum, filter) => sum + filter.leaks, this.#leaks);
-    const { repairs, names } = this.#translator ?? {};
+    const leaks = this.#answer?.leaks ?? 0;
+    const { repairs, names } = this.#answer?.translator ?? {};
     if (names !== undefined) this.#memory.names.remember(names.told, names.own);
     const model = this.#wish?.model;
     const chat = this.#label.endsWith("/chat/completions") && this.#wish?.thinking === "off";
@@ -450,11 +382,6 @@ class ServedRequest {
   }
 }
 
-/** Where nobody is asked for a key, a client's own may be meant for LM Studio. */
-export function asksForKeys({ keys, keysFile }: ProxyConfig): boolean {
-  return keys.length > 0 || keysFile !== undefined;
-}
-
 function formOf({ form }: Route): AnswerForm | undefined {
   return form === "embeddings" ? undefined : form;
 }
@@ -467,20 +394,4 @@ function holdsImages(body: JsonBody): boolean {
 function switchOf(request: IncomingMessage): string | undefined {
   const value = request.headers[thinkingHeader];
   return Array.isArray(value) ? value[0] : value;
-}
-
-/** Path and query; a client that takes the proxy for a forward proxy sends a whole URL. */
-function targetOf(request: IncomingMessage): string {
-  const raw = request.url ?? "/";
-  if (raw.startsWith("/")) return raw;
-  const url = URL.parse(raw);
-  return url === null ? raw : url.pathname + url.search;
-}
-
-/** Names come from a request: only what a header can carry is printed. */
-function headerList(names: readonly string[]): string {
-  return names
-    .join(", ")
-    .replace(/[^\x20-\x7e]/g, "?")
-    .slice(0, headerLength);
 }

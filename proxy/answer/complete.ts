@@ -2,6 +2,7 @@
  * Members that a whole answer has by the schema of its dialect and that LM Studio leaves out: clients made from the schema refuse an answer without them.
  * Each says that there is nothing to say.
  */
+import { isRecord, type Json, parsed } from "../unknown-json.ts";
 
 const message = Buffer.from('"message":{');
 const refusal = Buffer.from('"refusal":null,');
@@ -24,13 +25,13 @@ export function completeChat(body: Buffer): Buffer {
 
 /** `/v1/messages`. The very same buffer when nothing is missing, or when it is no message. */
 export function completeMessage(body: Buffer): Buffer {
-  const answer = parsed(body);
+  const answer = parsed(body.toString());
   if (!isRecord(answer) || answer.type !== "message" || !Array.isArray(answer.content)) return body;
   let count = 0;
-  const completed = (value: unknown, members: Members = {}) => {
+  const completed = (value: unknown, members: Json = {}) => {
     const missing = isRecord(value) ? Object.entries(members).filter(([key]) => !Object.hasOwn(value, key)) : [];
     count += missing.length;
-    return missing.length === 0 ? value : { ...(value as Members), ...Object.fromEntries(missing) };
+    return missing.length === 0 ? value : { ...(value as Json), ...Object.fromEntries(missing) };
   };
   const content = answer.content.map((block) =>
     completed(block, blockMembers[(block as { type?: string } | null)?.type ?? ""]),
@@ -40,10 +41,8 @@ export function completeMessage(body: Buffer): Buffer {
   return count === 0 ? body : Buffer.from(JSON.stringify(whole));
 }
 
-type Members = Readonly<Record<string, unknown>>;
-
-const messageMembers: Members = { stop_details: null, container: null };
-const usageMembers: Members = {
+const messageMembers: Json = { stop_details: null, container: null };
+const usageMembers: Json = {
   cache_creation: null,
   // Clients add these up.
   cache_creation_input_tokens: 0,
@@ -53,19 +52,7 @@ const usageMembers: Members = {
   server_tool_use: null,
   service_tier: null,
 };
-const blockMembers: Readonly<Record<string, Members>> = {
+const blockMembers: Readonly<Record<string, Json>> = {
   text: { citations: null },
   tool_use: { caller: { type: "direct" } },
 };
-
-function parsed(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString());
-  } catch {
-    return undefined;
-  }
-}
-
-function isRecord(value: unknown): value is Members {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

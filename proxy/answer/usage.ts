@@ -1,17 +1,10 @@
 /** The token counts that LM Studio puts into an answer, in each dialect's form. */
 import type { TokenUsage } from "../seeing/record.ts";
-
-type Counts = Readonly<Record<string, unknown>>;
+import { parsed, recordOf } from "../unknown-json.ts";
 
 /** The counts of a `usage` object, or of native chat's `stats`; undefined when it holds none. */
 export function tokenCounts(json: string): Partial<TokenUsage> | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(json);
-  } catch {
-    return undefined;
-  }
-  const counts = objectOf(parsed);
+  const counts = recordOf(parsed(json));
   // Anthropic's input does not hold what came from its caches; ours does, as the other dialects' input.
   const readFromCache = numberOf(counts.cache_read_input_tokens);
   const input = numberOf(counts.input_tokens) ?? numberOf(counts.prompt_tokens);
@@ -20,10 +13,10 @@ export function tokenCounts(json: string): Partial<TokenUsage> | undefined {
     numberOf(counts.output_tokens) ?? numberOf(counts.completion_tokens) ?? numberOf(counts.total_output_tokens);
   if (input === undefined && output === undefined) return undefined;
   const cached =
-    readFromCache ?? numberOf(objectOf(counts.input_tokens_details ?? counts.prompt_tokens_details).cached_tokens);
+    readFromCache ?? numberOf(recordOf(counts.input_tokens_details ?? counts.prompt_tokens_details).cached_tokens);
   const reasoning =
     numberOf(counts.reasoning_output_tokens) ??
-    numberOf(objectOf(counts.output_tokens_details ?? counts.completion_tokens_details).reasoning_tokens);
+    numberOf(recordOf(counts.output_tokens_details ?? counts.completion_tokens_details).reasoning_tokens);
   return {
     ...(input === undefined ? {} : { input: input + (readFromCache ?? 0) + written }),
     ...(output === undefined ? {} : { output }),
@@ -42,8 +35,6 @@ export function summedTokens(one: TokenUsage | undefined, other: TokenUsage | un
     reasoning: one.reasoning + other.reasoning,
   };
 }
-
-const objectOf = (value: unknown): Counts => (typeof value === "object" && value !== null ? (value as Counts) : {});
 
 const numberOf = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;

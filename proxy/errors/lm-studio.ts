@@ -2,6 +2,7 @@
  * What LM Studio's errors mean for who asked. Its statuses do not say it: an engine that broke down is a 400, a template that refuses the
  * conversation a 500, and what comes in a stream has no status at all. So it is read from the words.
  */
+import { parsed } from "../unknown-json.ts";
 import { Fault } from "./fault.ts";
 
 /**
@@ -68,7 +69,7 @@ export function errorInSuccess(words: string): Fault {
  * a 500. A number is the status under which LM Studio's own body is good enough.
  */
 export function refusalFor(status: number, body: Buffer, isDeclared?: boolean): Fault | number {
-  const said = parsed(body);
+  const said = parsed(body.toString());
   const words = errorWords(said) ?? (body.toString("utf8", 0, longestWords).trim() || noWords);
   const fault = lmStudioFault(words, status, isDeclared);
   const { error } = (said ?? {}) as { readonly error?: { readonly message?: unknown } };
@@ -77,7 +78,7 @@ export function refusalFor(status: number, body: Buffer, isDeclared?: boolean): 
 
 /** A heartbeat had opened a stream before LM Studio refused: its status can no longer be the answer's. */
 export function refusalAfterHead(status: number, body: Buffer, isDeclared?: boolean): Fault {
-  const words = errorWords(parsed(body));
+  const words = errorWords(parsed(body.toString()));
   if (status >= 300) return lmStudioFault(words ?? noWords, status, isDeclared);
   return words === undefined ? unstreamed() : errorInSuccess(words);
 }
@@ -88,7 +89,7 @@ export function unstreamed(): Fault {
 
 /** The words of a body that holds an error and nothing else. */
 export function errorAlone(body: Buffer): string | undefined {
-  const said = parsed(body);
+  const said = parsed(body.toString());
   return typeof said === "object" && said !== null && Object.keys(said).length === 1 && "error" in said
     ? errorWords(said)
     : undefined;
@@ -104,12 +105,4 @@ export function errorWords(value: unknown): string | undefined {
   if (typeof inner !== "string") return JSON.stringify(error);
   const kind = [code, type].find((word) => typeof word === "string" && tellingCode.test(word));
   return kind === undefined ? inner : `${inner} (${kind})`;
-}
-
-function parsed(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString());
-  } catch {
-    return undefined;
-  }
 }

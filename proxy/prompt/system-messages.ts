@@ -2,9 +2,10 @@
  * Chat templates of local models take one system text, at the front (BT#2298); clients send several, `developer` messages among them, in the middle
  * too. Joined in order. Each dialect has another place for it.
  */
-import { isObject } from "../codex/request/json.ts";
+
 import type { Element } from "../splice/outline.ts";
 import type { Rewriting } from "../splice/rewriting.ts";
+import { isRecord } from "../unknown-json.ts";
 
 /** `/v1/responses`: into `instructions`. False when there was nothing to do. Throws `SyntaxError` when a message that has to be read is not JSON inside. */
 export function joinSystemMessages(rewriting: Rewriting): boolean {
@@ -67,10 +68,10 @@ function isSystem({ role }: Element): boolean {
 
 /** The text of a system or developer message, undefined for any other item and for one that holds more than text. */
 function systemText(item: unknown): string | undefined {
-  if (!isObject(item)) return undefined;
+  if (!isRecord(item)) return undefined;
   if (item.type !== undefined && item.type !== "message") return undefined;
   if (typeof item.content === "string") return item.content;
   if (!Array.isArray(item.content)) return undefined;
-  const texts = item.content.map((part) => (isObject(part) && typeof part.text === "string" ? part.text : undefined));
+  const texts = item.content.map((part) => (isRecord(part) && typeof part.text === "string" ? part.text : undefined));
   return texts.includes(undefined) ? undefined : texts.join("\n\n");
 }

@@ -1,6 +1,7 @@
 /** Tools that LM Studio knows nothing of are left out, by name; a choice of tool that it does not take becomes one that says the same. */
-import { isObject } from "../codex/request/json.ts";
+
 import type { Rewriting } from "../splice/rewriting.ts";
+import { isRecord } from "../unknown-json.ts";
 
 const openBrace = 0x7b;
 
@@ -21,7 +22,7 @@ export function dropMessagesTools(rewriting: Rewriting): string[] {
   const dropped = dropTools(rewriting, stays);
   const choice = dropped.length === 0 ? undefined : objectAt(rewriting, "tool_choice");
   const { body } = rewriting;
-  const isForced = (tool: unknown) => isObject(tool) && tool.name === choice?.name;
+  const isForced = (tool: unknown) => isRecord(tool) && tool.name === choice?.name;
   const left = body.find("tools")?.elements?.filter(({ type }) => stays(type)) ?? [];
   if (choice?.type === "tool" && !left.some((element) => isForced(body.parse(element))))
     rewriting.set("tool_choice", undefined);
@@ -57,7 +58,7 @@ interface Wanted {
 function wantedOf(choice: Readonly<Record<string, unknown>>): Wanted {
   const { type, allowed_tools: list } = choice;
   if (type === "function") return { allowed: new Set([functionName(choice)]), mode: "required" };
-  if (type !== "allowed_tools" || !isObject(list)) return {};
+  if (type !== "allowed_tools" || !isRecord(list)) return {};
   const tools: unknown[] = Array.isArray(list.tools) ? list.tools : [];
   return { allowed: new Set(tools.map(functionName)), mode: list.mode === "required" ? "required" : "auto" };
 }
@@ -80,17 +81,17 @@ function dropTools(rewriting: Rewriting, stays: (type: string | undefined) => bo
 function objectAt({ body }: Rewriting, key: string): Readonly<Record<string, unknown>> | undefined {
   const value = body.find(key);
   const parsed = value?.first === openBrace ? body.parse(value) : undefined;
-  return isObject(parsed) ? parsed : undefined;
+  return isRecord(parsed) ? parsed : undefined;
 }
 
 function functionName(tool: unknown): string | undefined {
-  if (!isObject(tool) || (tool.type ?? "function") !== "function" || !isObject(tool.function)) return undefined;
+  if (!isRecord(tool) || (tool.type ?? "function") !== "function" || !isRecord(tool.function)) return undefined;
   return typeof tool.function.name === "string" ? tool.function.name : undefined;
 }
 
 /** Chat has a custom tool's name one level down. */
 function label(tool: unknown): string {
   const { type, name, custom } = tool as Readonly<Record<string, unknown>>;
-  const own = typeof name === "string" ? name : isObject(custom) ? custom.name : undefined;
+  const own = typeof name === "string" ? name : isRecord(custom) ? custom.name : undefined;
   return typeof own === "string" ? `${String(type)}:${own}` : String(type);
 }

@@ -6,10 +6,12 @@ import { summedTokens } from "../answer/usage.ts";
 import type { Round, Rounds } from "../codex/answer/rounds.ts";
 import type { AnswerTranslator } from "../codex/answer/translator.ts";
 import { type Fault, upstreamFault } from "../errors/fault.ts";
-import { errorAlone, errorInSuccess, refusalAfterHead, refusalFor, unstreamed } from "../errors/lm-studio.ts";
+import { errorInSuccess, refusalAfterHead, refusalFor, unstreamed } from "../errors/lm-studio.ts";
 import type { TokenUsage } from "../seeing/record.ts";
+import { Arrivals } from "./arrivals.ts";
 import type { Downstream } from "./downstream.ts";
 import { type FlatHeaders, fieldOf, rawFields, responseHeaders, without } from "./headers.ts";
+import { errorInstead, Held } from "./held.ts";
 import { TokenClock } from "./token-clock.ts";
 
 /** What goes up. `body` is a list of chunks, or a stream of them for a body that is not read here. */
@@ -67,29 +69,11 @@ export function relay(
   });
 }
 
-/** An answer that begins like this may be one of LM Studio's errors with status 200. */
-const errorStart = /^\s*\{\s*"error"/;
-const longestErrorStart = 64;
-const longestHeldError = 16_384;
-/** A whole answer longer than this is passed on as it is. */
-const longestWholeAnswer = 33_554_432;
 /** A connection that LM Studio had closed while it lay idle shows that at once; what fails later has failed at its work. */
 const reuseRaceMs = 1_000;
-const floodMs = 2;
-/** So much is passed on at once, however fast it comes. */
-const mostArrived = 65_536;
 /** Several kept connections may have died together, when LM Studio was restarted; one that is made anew and fails is no race. */
 const mostRetries = 4;
 const reuseRace: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
-
-interface Held {
-  readonly status: number;
-  readonly headers: string[];
-  readonly chunks: Buffer[];
-  size: number;
-  /** The answer is wanted whole, not only its beginning. */
-  readonly whole: boolean;
-}
 
 const streamType: FlatHeaders = ["content-type", "text/event-stream; charset=utf-8"];
 
@@ -108,11 +92,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #retries = 0;
   #gone = false;
   #answered = false;
-  /** Pieces of the answer that were not passed on yet. */
-  #arrived: Buffer[] | undefined;
-  #arrivedBytes = 0;
-  #passedAt = Number.NEGATIVE_INFINITY;
-  #flood: NodeJS.Timeout | undefined;
+  readonly #arrivals = new Arrivals((chunk) => this.#passOn(chunk));
   #stream = false;
   #filter: AnswerFilter | undefined;
   #meter: AnswerMeter | undefined;
@@ -200,7 +180,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const changed = json && status === 200 && (transform !== undefined || translator !== undefined);
     const whole = this.#down.begun || refused || changed;
     if (whole || (json && status === 200)) {
-      this.#held = { status, headers, chunks: [], size: 0, whole };
+      this.#held = new Held(status, headers, whole);
       return;
     }
     this.#down.writeHead(status, stream ? without(headers, "content-length") : headers, stream);
@@ -209,34 +189,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#over) return;
     const held = this.#held;
-    if (held !== undefined) {
-      held.chunks.push(chunk);
-      held.size += chunk.length;
-      if (held.whole ? held.size <= longestWholeAnswer : mayBeError(held)) return;
-      this.#release(held);
-      return;
-    }
-    this.#arrivedBytes += chunk.length;
-    if (this.#arrived !== undefined) {
-      this.#arrived.push(chunk);
-      if (this.#flood !== undefined && this.#arrivedBytes > mostArrived) this.#passOn();
-      return;
-    }
-    this.#arrived = [chunk];
-    if (this.#stream && performance.now() - this.#passedAt < floodMs) this.#flood = setTimeout(this.#passOn, floodMs);
-    else queueMicrotask(this.#passOn);
+    if (held === undefined) this.#arrivals.add(chunk, this.#stream);
+    else if (!held.add(chunk)) this.#release(held);
   }
 
-  /**
-   * What one read from LM Studio brought goes on together, still in that very turn of the loop. In a flood, more than five hundred tokens a second in
-   * one stream, so does what two milliseconds bring: most of a flood's cost was that each of its pieces was sent by itself.
-   */
-  readonly #passOn = () => {
-    const arrived = this.#arrived;
-    if (arrived === undefined) return;
-    this.#forgetArrived();
-    this.#passedAt = performance.now();
-    const chunk = arrived.length === 1 ? (arrived[0] as Buffer) : Buffer.concat(arrived);
+  #passOn(chunk: Buffer): void {
     if (this.#meter !== undefined) {
       this.#meter.observe(chunk);
       if (this.#stream) this.#clock.tell(this.#meter);
@@ -244,15 +201,15 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#write(this.#filter === undefined ? chunk : this.#filter.push(chunk));
     const fault = this.#work.translator?.fault;
     if (fault !== undefined) this.#fail(fault);
-  };
+  }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Record<string, string | string[]>): void {
-    this.#passOn();
+    this.#arrivals.flush();
     if (this.#over) return;
     this.#controller = undefined;
     const held = this.#held;
     if (held !== undefined) {
-      const fault = this.#releaseHeld(held, Buffer.concat(held.chunks, held.size));
+      const fault = this.#releaseHeld(held, held.body());
       if (fault !== undefined) {
         this.#fail(fault);
         return;
@@ -274,7 +231,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.dispatch();
       return;
     }
-    this.#passOn();
+    this.#arrivals.flush();
     if (this.#over) return;
     const complete = this.#work.translator?.complete === true;
     if (this.#filter !== undefined) this.#write(this.#filter.end());
@@ -358,11 +315,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (translator !== undefined && held.status >= 400) {
       const refusal = refusalFor(held.status, body, this.#work.isDeclared);
       if (typeof refusal !== "number") return refusal;
-      this.#writeWhole({ ...held, status: refusal }, body, []);
+      this.#writeWhole({ status: refusal, headers: held.headers }, body, []);
       this.#held = undefined;
       return undefined;
     }
-    const words = errorStart.test(body.toString("latin1", 0, longestErrorStart)) ? errorAlone(body) : undefined;
+    const words = errorInstead(body);
     if (words !== undefined) return errorInSuccess(words);
     if (!held.whole) {
       this.#release(held);
@@ -385,7 +342,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     return undefined;
   }
 
-  #writeWhole(held: Held, body: Buffer, extra: FlatHeaders): void {
+  #writeWhole(held: Pick<Held, "status" | "headers">, body: Buffer, extra: FlatHeaders): void {
     const repairs = [...(this.#work.translator?.repairs.keys() ?? [])];
     const repaired = repairs.length === 0 ? [] : ["x-lmstack-repaired", repairs.join(", ")];
     const length = ["content-length", String(body.length)];
@@ -409,16 +366,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#controller?.abort(fault);
   }
 
-  #forgetArrived(): void {
-    this.#arrived = undefined;
-    this.#arrivedBytes = 0;
-    clearTimeout(this.#flood);
-    this.#flood = undefined;
-  }
-
   #finish(kind: Outcome["kind"], fault?: Fault): void {
     this.#over = true;
-    this.#forgetArrived();
+    this.#arrivals.forget();
     this.#down.response.off("close", this.#onClose);
     this.#down.response.off("drain", this.#onDrain);
     this.#down.close();
@@ -436,10 +386,4 @@ class Exchange implements Dispatcher.DispatchHandler {
 
 function isRepeatable(body: UpstreamRequest["body"]): boolean {
   return body === null || Array.isArray(body) || Buffer.isBuffer(body);
-}
-
-function mayBeError(held: Held): boolean {
-  if (held.size > longestHeldError) return false;
-  const start = Buffer.concat(held.chunks.slice(0, 8)).toString("latin1", 0, longestErrorStart);
-  return start.length < 16 || errorStart.test(start);
 }

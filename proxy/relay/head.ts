@@ -22,3 +22,11 @@ export function headFault(request: IncomingMessage): Fault | undefined {
   if (hosts === 1 || (hosts === 0 && httpVersion === "1.0")) return undefined;
   return new Fault(400, "malformed_request", `The request has ${hosts} Host fields. Send exactly one.`);
 }
+
+/** Path and query; a client that takes the proxy for a forward proxy sends a whole URL. */
+export function targetOf(request: IncomingMessage): string {
+  const raw = request.url ?? "/";
+  if (raw.startsWith("/")) return raw;
+  const url = URL.parse(raw);
+  return url === null ? raw : url.pathname + url.search;
+}

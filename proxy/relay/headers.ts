@@ -74,3 +74,14 @@ export function rawFields(raw: Dispatcher.DispatchController["rawHeaders"]): str
   if (!Array.isArray(raw)) return [];
   return raw.map((field) => (typeof field === "string" ? field : field.toString("latin1")));
 }
+
+/** Longest value of a header that lists names. */
+const headerLength = 1_000;
+
+/** Names come from a request: only what a header can carry is printed. */
+export function headerList(names: readonly string[]): string {
+  return names
+    .join(", ")
+    .replace(/[^\x20-\x7e]/g, "?")
+    .slice(0, headerLength);
+}

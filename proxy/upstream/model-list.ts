@@ -2,6 +2,7 @@ import { catalogEntries } from "../../infra/spec/codex-catalog.ts";
 import type { ProxyConfig } from "../../infra/spec/proxy-config.ts";
 import { thinkingFor } from "../thinking/policy.ts";
 import { aliasesOf } from "../thinking/wish.ts";
+import { parsed, recordOf } from "../unknown-json.ts";
 import type { CatalogModel } from "./catalog.ts";
 
 interface Listed {
@@ -18,22 +19,18 @@ export function listedModels(
   mayUse: (model: string) => boolean,
   known: (model: string) => CatalogModel | undefined,
 ): Buffer {
-  let parsed: { data?: unknown };
-  try {
-    parsed = JSON.parse(body.toString()) as { data?: unknown };
-  } catch {
-    return body;
-  }
-  if (!Array.isArray(parsed?.data)) return body;
-  const data = (parsed.data as Listed[]).flatMap((model) => {
+  const list = recordOf(parsed(body.toString()));
+  if (!Array.isArray(list.data)) return body;
+  const listed = list.data as readonly Listed[];
+  const data = listed.flatMap((model) => {
     const { id } = model;
     if (typeof id !== "string") return [model];
     if (!mayUse(id)) return [];
     if (embeds(id, config.models, known)) return [model];
     return [model, ...aliasesOf(id).map((alias) => ({ ...model, id: alias }))];
   });
-  const names = (parsed.data as Listed[]).flatMap(({ id }) => (typeof id === "string" ? [id] : []));
-  return Buffer.from(JSON.stringify({ ...parsed, data, models: codexModels(names, config, mayUse, known) }));
+  const names = listed.flatMap(({ id }) => (typeof id === "string" ? [id] : []));
+  return Buffer.from(JSON.stringify({ ...list, data, models: codexModels(names, config, mayUse, known) }));
 }
 
 /**

@@ -4,9 +4,9 @@
  */
 import type { Fault } from "../../errors/fault.ts";
 import { errorWords, lmStudioFault } from "../../errors/lm-studio.ts";
+import { type Json, recordOf, recordsOf } from "../../unknown-json.ts";
 import type { CallTable } from "../calls.ts";
 import { Items, type Said } from "./items.ts";
-import { type Json, recordOf, recordsOf } from "./json.ts";
 import type { Pieces } from "./pieces.ts";
 import type { RepairKind } from "./repairs.ts";
 import type { Round } from "./rounds.ts";

@@ -1,6 +1,7 @@
 /** The text that a custom tool gets, from the arguments of the function that LM Studio was told in its place. */
+
+import { isRecord, type Json, parsed } from "../../unknown-json.ts";
 import { customArgument } from "../calls.ts";
-import { isRecord, type Json, parsed } from "./json.ts";
 import { type NoteRepair, unfenced } from "./repairs.ts";
 
 /** Objects within objects. */

@@ -1,5 +1,5 @@
 /** A function's arguments as Codex takes them: the text of an object. It drops a call that has an object instead, without a word. */
-import { isRecord, parsed } from "./json.ts";
+import { isRecord, parsed } from "../../unknown-json.ts";
 import { type NoteRepair, unfenced } from "./repairs.ts";
 
 /** What is no JSON stays: Codex tells the model what is wrong with it. */

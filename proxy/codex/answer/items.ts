@@ -1,8 +1,8 @@
 /** The output items of one round of an answer, from their first events to their last, as the client should have them. */
 import { webSearchCall } from "../../search/items.ts";
+import { type Json, recordOf, recordsOf } from "../../unknown-json.ts";
 import type { CallTable } from "../calls.ts";
 import { functionArguments } from "./function-arguments.ts";
-import { type Json, recordOf, recordsOf } from "./json.ts";
 import type { Pieces } from "./pieces.ts";
 import type { NoteRepair } from "./repairs.ts";
 import { type Call, callOf, opened, restored } from "./restore.ts";

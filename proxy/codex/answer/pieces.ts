@@ -1,5 +1,5 @@
 /** Items whose end never came, put together from the pieces that did. */
-import { type Json, parsed, recordsOf } from "./json.ts";
+import { type Json, parsed, recordsOf } from "../../unknown-json.ts";
 
 /** Which list of an item a kind of event adds to, and as what. */
 const lists: Readonly<

@@ -4,10 +4,10 @@
 import { createHash } from "node:crypto";
 import { webSearchCall } from "../../search/items.ts";
 import { searchArgument } from "../../search/tool.ts";
+import { isRecord, type Json, parsed } from "../../unknown-json.ts";
 import type { CallOrigin, CallTable } from "../calls.ts";
 import { customInput } from "./custom-input.ts";
 import { functionArguments } from "./function-arguments.ts";
-import { isRecord, type Json, parsed } from "./json.ts";
 import { originOf } from "./names.ts";
 import type { NoteRepair } from "./repairs.ts";
 

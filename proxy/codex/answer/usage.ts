@@ -2,7 +2,7 @@
  * Token counts that Codex can read: a `usage` without `total_tokens`, or with an empty `*_details`, fails the whole turn, which is then asked again
  * (facts of Codex 0.169: "failed to parse ResponseCompleted").
  */
-import { isRecord, type Json } from "./json.ts";
+import { isRecord, type Json } from "../../unknown-json.ts";
 
 /** The same object when nothing is wrong with it; undefined when it cannot be used. Chat's names for the counts are understood. */
 export function validUsage(usage: unknown): Json | undefined {

@@ -1,8 +1,8 @@
 /** Items of a conversation that LM Studio does not take, each as what it does take: messages, function calls and their output. */
 import { replayedSearch } from "../../search/items.ts";
+import { asText, isRecord, type Json } from "../../unknown-json.ts";
 import { type CallOrigin, customArgument } from "../calls.ts";
 import { leftOutItemTypes } from "./engine.ts";
-import { asText, isObject, type JsonObject } from "./json.ts";
 import { originOf } from "./names.ts";
 
 export interface ItemContext {
@@ -23,7 +23,7 @@ export interface TranslatedItem {
 }
 
 /** Of the items in another order nothing may be said here: what becomes of one is the same in each turn. */
-export function translateItem(item: JsonObject, context: ItemContext): TranslatedItem {
+export function translateItem(item: Json, context: ItemContext): TranslatedItem {
   const type = typeof item.type === "string" ? item.type : "message";
   if (leftOutItemTypes.has(type)) return { text: "", images: [], pass: `drop-${type.replaceAll("_", "-")}` };
   const translate = translations[type];
@@ -38,7 +38,7 @@ export function imageMessage(images: readonly unknown[]): string {
   return JSON.stringify({ type: "message", role: "user", content: [said, ...images] });
 }
 
-type Translation = (item: JsonObject, context: ItemContext) => Partial<TranslatedItem> & { readonly text: string };
+type Translation = (item: Json, context: ItemContext) => Partial<TranslatedItem> & { readonly text: string };
 /** Undefined: not of the form that is known, so that it is told as it is. */
 type Attempt = (...given: Parameters<Translation>) => ReturnType<Translation> | undefined;
 
@@ -105,7 +105,7 @@ const translations: Readonly<Record<string, Attempt>> = {
   },
 };
 
-function outputItem({ call_id, output: given }: JsonObject, { images }: ItemContext): ReturnType<Attempt> {
+function outputItem({ call_id, output: given }: Json, { images }: ItemContext): ReturnType<Attempt> {
   if (typeof call_id !== "string") return undefined;
   const { text, images: found } = textOf(given, images !== false);
   return { text: output(call_id, text), images: found };
@@ -121,10 +121,10 @@ function output(callId: string, text: string): string {
 
 function foundTools(tools: readonly unknown[], nameOf: ItemContext["nameOf"]): string {
   const lines = tools.flatMap(function lines(tool: unknown): string[] {
-    if (!isObject(tool)) return [];
+    if (!isRecord(tool)) return [];
     const { type, name, tools: inner, description } = tool;
     if (type === "namespace" && Array.isArray(inner)) {
-      return inner.flatMap((each) => (isObject(each) ? lines({ ...each, namespace: name }) : []));
+      return inner.flatMap((each) => (isRecord(each) ? lines({ ...each, namespace: name }) : []));
     }
     if ((type !== "function" && type !== "custom") || typeof name !== "string") return [];
     const first = typeof description === "string" ? (description.trim().split("\n", 1)[0] ?? "") : "";
@@ -138,7 +138,7 @@ function textOf(content: unknown, keepImages: boolean): { text: string; images: 
   if (!Array.isArray(content)) return { text: asText(content ?? ""), images: [] };
   const images: unknown[] = [];
   const texts = content.map((part: unknown) => {
-    if (!isObject(part)) return asText(part);
+    if (!isRecord(part)) return asText(part);
     if (typeof part.text === "string") return part.text;
     if (part.type !== "input_image") return `[${asText(part.type ?? "part")} left out: it cannot be passed on]`;
     if (keepImages) images.push(part);
@@ -150,11 +150,11 @@ function textOf(content: unknown, keepImages: boolean): { text: string; images: 
 const noImage = "[image left out: this model takes text only]";
 
 function withoutImage(part: unknown): unknown {
-  return isObject(part) && part.type === "input_image" ? { type: "input_text", text: noImage } : part;
+  return isRecord(part) && part.type === "input_image" ? { type: "input_text", text: noImage } : part;
 }
 
 /** As the user's word: an assistant's at the end would be taken for the beginning of the answer. */
-function told(item: JsonObject, type: string) {
+function told(item: Json, type: string) {
   const { type: _, id, status, ...rest } = item;
   const text = JSON.stringify(rest, (key, value) => (unreadable.has(key) && String(value).length > 200 ? "…" : value));
   return userText(`[${type}: this part of the conversation can only be told as data]\n${text}`);

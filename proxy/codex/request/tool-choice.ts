@@ -2,8 +2,9 @@
  * A `tool_choice` that is an object. LM Studio takes only `none`, `auto` and `required` (BT#670, lmstudio-ai/docs#177), so a tool is forced by telling
  * the model of no other one.
  */
+
+import { isRecord } from "../../unknown-json.ts";
 import type { CallOrigin } from "../calls.ts";
-import { isObject } from "./json.ts";
 import { originOf } from "./names.ts";
 
 export interface Choice {
@@ -19,14 +20,14 @@ type NameOf = (origin: CallOrigin) => string;
 
 /** Undefined when there is nothing to change: `choice` is no object, or names a tool that the request does not have, which LM Studio may tell. */
 export function choiceOf(choice: unknown, nameOf: NameOf, names: ReadonlySet<string>): Choice | undefined {
-  if (!isObject(choice)) return undefined;
+  if (!isRecord(choice)) return undefined;
   const { type, tools, mode } = choice;
   if (type === "allowed_tools") {
     const wanted: unknown[] = Array.isArray(tools) ? tools : [];
     return {
       text: JSON.stringify(mode === "required" ? "required" : "auto"),
       allowed: new Set(wanted.flatMap((each) => namesOf(each, nameOf, names))),
-      otherTypes: new Set(wanted.map((each) => (isObject(each) ? each.type : undefined))),
+      otherTypes: new Set(wanted.map((each) => (isRecord(each) ? each.type : undefined))),
     };
   }
   if (type === "mcp") return { text: '"required"', allowed: new Set(), otherTypes: new Set(["mcp"]) };
@@ -36,7 +37,7 @@ export function choiceOf(choice: unknown, nameOf: NameOf, names: ReadonlySet<str
 }
 
 function namesOf(wanted: unknown, nameOf: NameOf, names: ReadonlySet<string>): string[] {
-  if (!isObject(wanted)) return [];
+  if (!isRecord(wanted)) return [];
   const { type, name, namespace } = wanted;
   if ((type === "function" || type === "custom") && typeof name === "string")
     return [nameOf(originOf(type, name, namespace))].filter((flat) => names.has(flat));

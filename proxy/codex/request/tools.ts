@@ -1,8 +1,8 @@
 /** The tools of a request, of every kind and from every place that Codex has for them, as functions. */
 import { searchFunction, searchSettings } from "../../search/tool.ts";
+import { isRecord, type Json } from "../../unknown-json.ts";
 import { type CallOrigin, type CallTable, customArgument } from "../calls.ts";
 import { takenToolTypes } from "./engine.ts";
-import { isObject, type JsonObject } from "./json.ts";
 import { assignNames, flatName, isPlain, keyOf, originOf } from "./names.ts";
 import { type Choice, choiceOf } from "./tool-choice.ts";
 
@@ -39,7 +39,7 @@ export interface TranslatedTools {
 /** One tool as the client declared it. */
 interface Declared {
   readonly origin: CallOrigin;
-  definition: JsonObject;
+  definition: Json;
   /** Of a namespace, told with its first tool. */
   group: string;
   /** The client's own bytes, where they are a whole tool. */
@@ -57,7 +57,7 @@ export function translateTools({ listed, brought, choice, searching }: ToolSourc
   const declared = new Map<string, Declared>();
 
   const declare = (tool: unknown, namespace: string | undefined, group: string, text: string | undefined): Place[] => {
-    if (!isObject(tool)) return text === undefined ? [] : [{ untouched: text, type: undefined }];
+    if (!isRecord(tool)) return text === undefined ? [] : [{ untouched: text, type: undefined }];
     const { type, name } = tool;
     if (type === "namespace" && namespace === undefined && Array.isArray(tool.tools)) {
       applied.add("namespace-tools");
@@ -138,7 +138,7 @@ function namesFrom(names: ReadonlyMap<string, string>): (origin: CallOrigin) => 
 const passNames = { custom: "custom-tools", "tool-search": "tool-search", "web-search": "web-search" } as const;
 
 /** Undefined for what cannot be called, or not from here. */
-function originIn(tool: JsonObject, namespace: string | undefined, searching: boolean): CallOrigin | undefined {
+function originIn(tool: Json, namespace: string | undefined, searching: boolean): CallOrigin | undefined {
   const { type, name } = tool;
   if (type === "function" || type === "custom")
     return typeof name === "string" ? originOf(type, name, namespace) : undefined;
@@ -189,8 +189,8 @@ function functionText({ origin, definition, group, text }: Declared, name: strin
 }
 
 /** A function whose one argument is what the client wants as it is. Local engines cannot hold a model to a grammar here, so it is told instead. */
-function customFunction({ description, format }: JsonObject, name: string, group: string) {
-  const form = isObject(format) ? format : {};
+function customFunction({ description, format }: Json, name: string, group: string) {
+  const form = isRecord(format) ? format : {};
   const grammar =
     typeof form.definition === "string"
       ? `It follows this ${typeof form.syntax === "string" ? `${form.syntax} ` : ""}grammar:\n${form.definition.trim()}`
@@ -220,15 +220,15 @@ function described(group: string, description: unknown): string {
  * The schema made one of an object; undefined when it is, or when there is none. LM Studio answers 400 "Invalid discriminator value. Expected 'object'",
  * and is reported to do so without `properties` too (elie222/rakazo#851).
  */
-function objectSchema(schema: unknown): JsonObject | undefined {
+function objectSchema(schema: unknown): Json | undefined {
   if (schema === undefined || schema === null) return undefined;
-  if (!isObject(schema)) return openSchema;
-  if (schema.type === "object" && isObject(schema.properties)) return undefined;
-  return { ...schema, type: "object", properties: isObject(schema.properties) ? schema.properties : {} };
+  if (!isRecord(schema)) return openSchema;
+  if (schema.type === "object" && isRecord(schema.properties)) return undefined;
+  return { ...schema, type: "object", properties: isRecord(schema.properties) ? schema.properties : {} };
 }
 
 /** As a header tells it: `image_generation`, `namespace:name` for what a namespace holds. */
-function toolLabel({ type, name }: JsonObject, namespace: string | undefined): string {
+function toolLabel({ type, name }: Json, namespace: string | undefined): string {
   const kind = typeof type === "string" ? type : "unknown";
   return [kind, namespace, name].filter((part) => typeof part === "string").join(":");
 }

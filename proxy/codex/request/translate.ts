@@ -5,10 +5,10 @@
 import { joinSystemMessages } from "../../prompt/system-messages.ts";
 import type { Element } from "../../splice/outline.ts";
 import type { Rewriting } from "../../splice/rewriting.ts";
+import { isRecord, type Json } from "../../unknown-json.ts";
 import type { CallTable } from "../calls.ts";
 import { refusedFields, takenItemTypes } from "./engine.ts";
 import { imageMessage, type TranslatedItem, translateItem } from "./items.ts";
-import { isObject, type JsonObject } from "./json.ts";
 import { Memo } from "./memo.ts";
 import { type ToolSources, type TranslatedTools, translateTools } from "./tools.ts";
 
@@ -112,7 +112,7 @@ const bringsTools: ReadonlySet<string | undefined> = new Set(["additional_tools"
 const noTools = translateTools({ listed: [], brought: [], choice: undefined, searching: false });
 
 function toolsIn(item: unknown): unknown[] {
-  return isObject(item) && Array.isArray(item.tools) ? item.tools : [];
+  return isRecord(item) && Array.isArray(item.tools) ? item.tools : [];
 }
 
 function setTools({ rewriting, tools }: Translation): readonly string[] {
@@ -173,11 +173,11 @@ function itemOf(element: Element, { rewriting, options, memo, tools }: Translati
   const bytes = body.chunks.slice(element.start, element.end);
   const context = { nameOf, images, recall: options.search?.recall ?? (() => undefined) };
   // What a search found is remembered elsewhere, and forgotten there.
-  if (element.type === "web_search_call") return translateItem(JSON.parse(bytes.toString()) as JsonObject, context);
+  if (element.type === "web_search_call") return translateItem(JSON.parse(bytes.toString()) as Json, context);
   const key = bytes.toString("latin1");
   const known = memo.items.get(key);
   if (known !== undefined && known.nameOf === nameOf && known.images === images) return known.item;
-  const item = translateItem(JSON.parse(bytes.toString()) as JsonObject, context);
+  const item = translateItem(JSON.parse(bytes.toString()) as Json, context);
   memo.items.put(key, { item, nameOf, images }, item.text.length);
   return item;
 }

@@ -1,3 +1,5 @@
+/** Looking into JSON of which nothing is known. */
+
 export type Json = Readonly<Record<string, unknown>>;
 
 export function isRecord(value: unknown): value is Json {
@@ -15,4 +17,9 @@ export function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** A string as it is, anything else as JSON. */
+export function asText(value: unknown): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 }
