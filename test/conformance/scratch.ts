@@ -25,12 +25,19 @@ export class Scratch extends Place {
     return this.models[0];
   }
 
-  /** As `ls` calls the first model; wakes the daemon. */
-  async key(): Promise<string> {
+  /** As `ls` calls the models; wakes the daemon. */
+  async keys(): Promise<[string, string]> {
     const listed = (await this.json("ls")) as { path: string; modelKey: string }[];
-    const found = listed.find((model) => model.path === this.model.path);
-    if (found === undefined) throw new Error(`lms ls does not list ${this.model.path}`);
-    return found.modelKey;
+    const keyOf = ({ path }: ScratchModel): string => {
+      const found = listed.find((model) => model.path === path);
+      if (found === undefined) throw new Error(`lms ls does not list ${path}`);
+      return found.modelKey;
+    };
+    return [keyOf(this.models[0]), keyOf(this.models[1])];
+  }
+
+  async key(): Promise<string> {
+    return (await this.keys())[0];
   }
 
   lmsWith(environment: Readonly<Record<string, string>>, ...args: string[]): Promise<Ran> {

@@ -1,5 +1,6 @@
 /** Answers of each dialect, printed from texts: as events of a stream and as a whole, and the texts read back from both. */
 import { createParser } from "eventsource-parser";
+import fc from "fast-check";
 import type { AnswerForm } from "../../../../proxy/answer/leak.ts";
 
 export type Json = Record<string, unknown>;
@@ -168,6 +169,15 @@ export const plainPrinting: Printing = {
   twoLines: false,
   comments: false,
 };
+
+export const anyPrinting: fc.Arbitrary<Printing> = fc.record({
+  end: fc.constantFrom("\n", "\r\n"),
+  blank: fc.constantFrom("", " "),
+  lessThan: fc.constantFrom("<", "<", "\\u003c", "\\u003C"),
+  names: fc.boolean(),
+  twoLines: fc.boolean(),
+  comments: fc.boolean(),
+});
 
 /** Bytes of a stream; a comment and an event without data may stand between the events. */
 export function printed(events: readonly (Json | string)[], printing: Printing = plainPrinting): Buffer {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LeakFilter, withoutLeaks } from "../../../../proxy/answer/leak.ts";
 import { answerText, inPieces, splitAt } from "./answer-text.ts";
-import { type Dialect, dialects, type Printing, plainPrinting, printed, read, textsOf } from "./dialects.ts";
+import { anyPrinting, type Dialect, dialects, plainPrinting, printed, read, textsOf } from "./dialects.ts";
 
 const whole = (dialect: Dialect, texts: readonly string[]) =>
   withoutLeaks(dialect.form, Buffer.from(JSON.stringify(dialect.whole(texts))));
@@ -23,22 +23,13 @@ const eventsApart = (bytes: Buffer): Buffer[] =>
     .split(/(?<=\n\n)/)
     .map((event) => Buffer.from(event));
 
-const printing: fc.Arbitrary<Printing> = fc.record({
-  end: fc.constantFrom("\n", "\r\n"),
-  blank: fc.constantFrom("", " "),
-  lessThan: fc.constantFrom("<", "<", "\\u003c", "\\u003C"),
-  names: fc.boolean(),
-  twoLines: fc.boolean(),
-  comments: fc.boolean(),
-});
-
 const texts = fc.array(inPieces(answerText), { minLength: 1, maxLength: 3 });
 const joined = (all: readonly (readonly string[])[]) => all.map((pieces) => pieces.join(""));
 
 describe.each(dialects.map((dialect) => [dialect.form, dialect] as const))("a stream of %s", (_form, dialect) => {
   it("says what the whole answer says, wherever tokens and network cut it", () => {
     fc.assert(
-      fc.property(texts, printing, fc.array(fc.nat(), { maxLength: 40 }), (all, how, cuts) => {
+      fc.property(texts, anyPrinting, fc.array(fc.nat(), { maxLength: 40 }), (all, how, cuts) => {
         const bytes = printed(dialect.events(all), how);
         const result = filtered(dialect, splitAt<Buffer>(bytes, cuts));
         const found = textsOf(dialect, read(result.bytes), all.length);
@@ -55,7 +46,7 @@ describe.each(dialects.map((dialect) => [dialect.form, dialect] as const))("a st
 
   it("is the same after a second filter", () => {
     fc.assert(
-      fc.property(texts, printing, fc.array(fc.nat(), { maxLength: 10 }), (all, how, cuts) => {
+      fc.property(texts, anyPrinting, fc.array(fc.nat(), { maxLength: 10 }), (all, how, cuts) => {
         const once = filtered(dialect, [printed(dialect.events(all), how)]).bytes;
         expect(filtered(dialect, splitAt<Buffer>(once, cuts)).bytes).toEqual(once);
       }),
@@ -100,7 +91,7 @@ describe.each(dialects.map((dialect) => [dialect.form, dialect] as const))("a st
   it("loses no byte when it breaks off, or was none", () => {
     const harmless = fc.array(inPieces(answerText.map((text) => text.replaceAll("think", "thin"))), { minLength: 1 });
     const broken = fc.oneof(
-      fc.tuple(harmless, printing, fc.nat()).map(([all, how, at]) => {
+      fc.tuple(harmless, anyPrinting, fc.nat()).map(([all, how, at]) => {
         const bytes = printed(dialect.events(all), how);
         return bytes.subarray(0, at % bytes.length);
       }),

@@ -10,6 +10,10 @@ export type Said =
   /** `pieces`: arguments in deltas too; LM Studio gives them at once. */
   | { readonly kind: "call"; readonly name: string; readonly arguments: unknown; readonly pieces?: readonly string[] };
 
+export const text: Said = { kind: "text", pieces: ["Hel", "lo."] };
+export const call = (name: string, args: unknown = "{}"): Said => ({ kind: "call", name, arguments: args });
+export const patch = "*** Begin Patch\n*** End Patch";
+
 export const responseId = "resp_lmstudio";
 export const usage = {
   input_tokens: 7,
@@ -119,6 +123,9 @@ export const plainTools: CallTable = {
 
 export const translatorFor = (calls: CallTable = codexTools, toldId?: string): AnswerTranslator =>
   new AnswerTranslator({ calls, responseId: "resp_own", toldId: () => toldId });
+
+/** With all that a server may print around the events. */
+export const withExtras: Printing = { ...plainPrinting, names: true, comments: true };
 
 export interface Translated {
   readonly events: Json[];
