@@ -2,14 +2,10 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout } from "node:timers/promises";
-import type { Logger } from "pino";
-import type { Dispatcher } from "undici";
 import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
 import { type Caller, localAdmin, modelFault } from "./access/caller.ts";
 import { allowOrigin, answerPreflight, isPreflight } from "./access/cors.ts";
-import type { Gatekeeper } from "./access/gatekeeper.ts";
 import { leftOutHeaders } from "./access/key-headers.ts";
-import type { Admission } from "./admission/admission.ts";
 import { lowPriority, threadOf } from "./admission/title-request.ts";
 import { slotOf } from "./admission/wait.ts";
 import type { AnswerForm } from "./answer/leak.ts";
@@ -21,47 +17,27 @@ import { ResponseNames } from "./codex/response-names.ts";
 import { answerFault } from "./errors/answer.ts";
 import { Fault } from "./errors/fault.ts";
 import { encodingFault, internalFault, unnamedFault, websocketFault } from "./errors/request-faults.ts";
+import type { GatewayMemory, GatewayParts } from "./gateway-parts.ts";
 import { ModelAnswer } from "./model-answer.ts";
-import type { OwnPaths } from "./own-paths.ts";
-import { type Plan, planRequest } from "./plan.ts";
+import { type Plan, type PlanFacts, planRequest } from "./plan.ts";
 import { ClientGone, hasBody } from "./relay/body.ts";
 import { Downstream } from "./relay/downstream.ts";
-import { type AnswerWork, type Outcome, relay, type UpstreamRequest } from "./relay/exchange.ts";
+import { relay } from "./relay/exchange.ts";
 import { headFault, targetOf } from "./relay/head.ts";
 import { headerList, requestHeaders } from "./relay/headers.ts";
 import { type ArrivedBody, readJsonBody } from "./relay/json-body.ts";
 import { written } from "./relay/pieces.ts";
+import type { AnswerWork, Outcome, UpstreamRequest } from "./relay/work.ts";
 import { dialectOf, type Route, routeOf } from "./routes.ts";
 import { continuedRequest } from "./search/continued.ts";
 import { SearchLoop } from "./search/loop.ts";
-import type { Searcher } from "./search/searcher.ts";
-import type { Observer } from "./seeing/observer.ts";
 import type { RequestRecord } from "./seeing/record.ts";
 import type { JsonBody } from "./splice/body.ts";
-import { StrategyMemory } from "./thinking/memory.ts";
+import { effortAlone, StrategyMemory } from "./thinking/memory.ts";
 import type { Strategy } from "./thinking/policy.ts";
 import { thinkingHeader, type Wish, wishOf } from "./thinking/wish.ts";
-import type { Catalog } from "./upstream/catalog.ts";
 import { listedModels } from "./upstream/model-list.ts";
 import { isDeclared } from "./upstream/readiness.ts";
-
-export interface GatewayParts {
-  readonly settings: { readonly current: ProxyConfig };
-  readonly upstream: Dispatcher;
-  /** `http://host:port` of LM Studio. */
-  readonly origin: string;
-  readonly log: Logger;
-  readonly gatekeeper: Gatekeeper;
-  readonly admission: Admission;
-  readonly catalog: Catalog;
-  readonly searcher: Searcher;
-  readonly observer: Observer;
-  readonly ownPaths: OwnPaths;
-  /** Nothing new is accepted here: clients are asked to open their next connection elsewhere. */
-  readonly isLeaving: () => boolean;
-  /** Whether a request came in by the admin socket, whose file permissions stand for a key. */
-  readonly isAdmin: (request: IncomingMessage) => boolean;
-}
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -72,13 +48,6 @@ export function createGateway(parts: GatewayParts): Handler {
     const served = new ServedRequest(parts, memory, request, response);
     void served.run();
   };
-}
-
-/** What earlier requests leave to later ones. */
-interface GatewayMemory {
-  readonly strategies: StrategyMemory;
-  readonly requests: RequestMemo;
-  readonly names: ResponseNames;
 }
 
 class ServedRequest {
@@ -186,7 +155,7 @@ class ServedRequest {
   }
 
   async #work(route: Route, caller: Caller): Promise<Outcome> {
-    const { chunks, rewritten, droppedTools, calls, rounds } = await this.#prepare(route, caller);
+    const { chunks, rewritten, droppedTools, calls, ...more } = await this.#prepare(route, caller);
     const slot = await this.#slot(caller);
     try {
       const up = this.#upstreamRequest(chunks);
@@ -194,7 +163,7 @@ class ServedRequest {
       if (rewritten.length > 0) extra.push("x-lmstack-rewritten", headerList(rewritten));
       if (droppedTools.length > 0) extra.push("x-lmstack-dropped-tools", headerList(droppedTools));
       if (slot.waitedMs >= 1) extra.push("x-lmstack-queued-ms", String(Math.round(slot.waitedMs)));
-      return await this.#relay(route, up, extra, { ...this.#modelWork(route, calls), rounds });
+      return await this.#relay(route, up, extra, { ...this.#modelWork(route, calls), ...more });
     } finally {
       slot.release();
     }
@@ -207,7 +176,7 @@ class ServedRequest {
     return { method: this.#request.method ?? "POST", path: this.#target, headers, body: written(chunks, length) };
   }
 
-  async #prepare(route: Route, caller: Caller): Promise<Plan & { readonly rounds?: Rounds | undefined }> {
+  async #prepare(route: Route, caller: Caller): Promise<Plan & Pick<AnswerWork, "rounds" | "instead">> {
     const request = this.#request;
     const encoding = request.headers["content-encoding"];
     if (encoding !== undefined && encoding.toLowerCase() !== "identity") throw encodingFault(encoding);
@@ -236,10 +205,25 @@ class ServedRequest {
     const memo = this.#memory.requests;
     const previousId = this.#memory.names.ownOf(body.json.text("previous_response_id"));
     const facts = { previousId, endpoint, wish, strategy, options, codexTools, memo, images: model?.vision, search };
-    const planned = (json: JsonBody) => planRequest(json, facts);
+    const planned = (json: JsonBody, other: Partial<PlanFacts> = {}) => planRequest(json, { ...facts, ...other });
     const plan = planned(body.json);
     this.#rewritten = plan.rewritten;
-    return { ...plan, rounds: this.#rounds(plan.calls, (items) => planned(continuedRequest(body.json, items)).chunks) };
+    const rounds = this.#rounds(plan.calls, (items) => planned(continuedRequest(body.json, items)).chunks);
+    const mayPrefill = noThink === "auto" && endpoint === "chat" && wish.thinking === "off" && strategy.prefill;
+    if (!mayPrefill || body.json.find("messages")?.elements?.at(-1)?.role === "assistant") return { ...plan, rounds };
+    return { ...plan, instead: this.#withoutPrefill(() => planned(body.json, { strategy: effortAlone }).chunks) };
+  }
+
+  /** A prefill that LM Studio does not take is the proxy's fault, not the client's: the request is asked again without it, once. */
+  #withoutPrefill(chunks: () => Buffer[]): AnswerWork["instead"] {
+    return (refusal) => {
+      const model = this.#wish?.model;
+      if (model === undefined || this.#strategy?.prefill !== true) return undefined;
+      if (!this.#memory.strategies.refusedPrefill(model, refusal)) return undefined;
+      this.#strategy = effortAlone;
+      this.#parts.log.warn({ model }, "LM Studio takes no prefill for this model: its thoughts are cut out instead");
+      return this.#upstreamRequest(chunks());
+    };
   }
 
   /** How an answer goes on whose model searched the web. Such a request keeps its prompt while it is answered. */

@@ -4,7 +4,7 @@ import type { AnswerFilter } from "./answer/filter.ts";
 import { type AnswerForm, LeakFilter, withoutLeaks } from "./answer/leak.ts";
 import type { AnswerParts } from "./codex/answer/answer.ts";
 import { AnswerTranslator } from "./codex/answer/translator.ts";
-import type { AnswerWork } from "./relay/exchange.ts";
+import type { AnswerWork } from "./relay/work.ts";
 
 export interface AnswerFacts {
   /** Thoughts are cut out of it. */

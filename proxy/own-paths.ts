@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Caller } from "./access/caller.ts";
 import { answerJson } from "./errors/answer.ts";
 import { Fault } from "./errors/fault.ts";
-import type { Outcome } from "./relay/exchange.ts";
+import type { Outcome } from "./relay/work.ts";
 import type { Readiness } from "./upstream/readiness.ts";
 
 export interface Visitor {

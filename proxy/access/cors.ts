@@ -1,6 +1,6 @@
 /** Web pages of other origins: shut out unless the configuration names them. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Outcome } from "../relay/exchange.ts";
+import type { Outcome } from "../relay/work.ts";
 
 const day = "86400";
 /** Fields that a page's script may read besides the ones that it always may. */

@@ -13,47 +13,7 @@ import type { Downstream } from "./downstream.ts";
 import { type FlatHeaders, fieldOf, rawFields, responseHeaders, without } from "./headers.ts";
 import { errorInstead, Held } from "./held.ts";
 import { TokenClock } from "./token-clock.ts";
-
-/** What goes up. `body` is a list of chunks, or a stream of them for a body that is not read here. */
-export interface UpstreamRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: string[];
-  readonly body: Iterable<Buffer> | AsyncIterable<Buffer> | Buffer | null;
-}
-
-/** What is done to the answer, and who looks on. */
-export interface AnswerWork {
-  /** For an event stream; one that goes on after a search gets another. */
-  readonly filter?: (() => AnswerFilter) | undefined;
-  /** Behind the filter, for a client that speaks as Codex does. Refusals are told so that it does the right thing. */
-  readonly translator?: AnswerTranslator | undefined;
-  /** The model belongs to this host: where LM Studio does not have it, it will have it. */
-  readonly isDeclared?: boolean;
-  /** How an answer goes on whose model searched. */
-  readonly rounds?: Rounds | undefined;
-  /** Of a whole JSON answer, which is then collected. `headers` are added, as a flat list. */
-  readonly transform?: ((body: Buffer) => { readonly body: Buffer; readonly headers?: readonly string[] }) | undefined;
-  /** Made when the kind of answer is known. */
-  readonly meter?: ((stream: boolean) => AnswerMeter) | undefined;
-  /** Milliseconds between two tokens of a stream. */
-  readonly onGap?: ((ms: number) => void) | undefined;
-  /** LM Studio has answered with this status. */
-  readonly onAnswer?: ((status: number) => void) | undefined;
-  /** An event stream begins, and ends. */
-  readonly onStream?: ((open: boolean) => void) | undefined;
-}
-
-/** How it ended; `fault` is what the client was told, when something was wrong. */
-export interface Outcome {
-  readonly kind: "complete" | "client-gone" | "failed";
-  readonly fault?: Fault;
-  /** `performance.now()` at the first token. */
-  readonly firstTokenAt?: number | undefined;
-  readonly tokens?: TokenUsage | undefined;
-  readonly stream: boolean;
-  readonly retried: boolean;
-}
+import type { AnswerWork, Outcome, UpstreamRequest } from "./work.ts";
 
 /** Never rejects: whatever happens is an outcome, and the client has its answer by then. */
 export function relay(
@@ -167,7 +127,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const stream = type.startsWith("text/event-stream");
     if (stream && !this.#stream) this.#work.onStream?.(true);
     this.#stream ||= stream;
-    const { meter, filter, transform, translator } = this.#work;
+    const { meter, filter, transform, translator, instead } = this.#work;
     if (status === 200 && readable) this.#meter = meter?.(stream);
     if (stream && status === 200) {
       if (readable) this.#filter = chained(filter?.(), translator);
@@ -176,7 +136,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     const json = type.startsWith("application/json") && readable && this.#method !== "HEAD";
-    const refused = translator !== undefined && readable && status >= 400;
+    const refused = readable && (translator === undefined ? status === 400 && instead !== undefined : status >= 400);
     const changed = json && status === 200 && (transform !== undefined || translator !== undefined);
     const whole = this.#down.begun || refused || changed;
     if (whole || (json && status === 200)) {
@@ -209,7 +169,13 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#controller = undefined;
     const held = this.#held;
     if (held !== undefined) {
-      const fault = this.#releaseHeld(held, held.body());
+      const body = held.body();
+      const up = held.status === 400 ? this.#work.instead?.(body) : undefined;
+      if (up !== undefined) {
+        this.#ask(up);
+        return;
+      }
+      const fault = this.#releaseHeld(held, body);
       if (fault !== undefined) {
         this.#fail(fault);
         return;
@@ -277,8 +243,13 @@ class Exchange implements Dispatcher.DispatchHandler {
     const said = translator.nextRound();
     if (document === undefined) this.#write(said);
     this.#tokens = summedTokens(this.#tokens, this.#meter?.usage());
-    this.#meter = this.#filter = this.#held = undefined;
     this.#clock.startRound();
+    this.#ask(up);
+  }
+
+  /** LM Studio once more, as if it had not answered. */
+  #ask(up: UpstreamRequest): void {
+    this.#meter = this.#filter = this.#held = undefined;
     this.#answered = false;
     this.#up = up;
     this.dispatch();
@@ -312,8 +283,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     const { translator } = this.#work;
     const asStream = translator !== undefined && this.#down.wantsStream && held.status === 200;
     if (this.#down.begun && !asStream) return refusalAfterHead(held.status, body, this.#work.isDeclared);
-    if (translator !== undefined && held.status >= 400) {
-      const refusal = refusalFor(held.status, body, this.#work.isDeclared);
+    if (held.status >= 400) {
+      const { status } = held;
+      const refusal = translator === undefined ? status : refusalFor(status, body, this.#work.isDeclared);
       if (typeof refusal !== "number") return refusal;
       this.#writeWhole({ status: refusal, headers: held.headers }, body, []);
       this.#held = undefined;

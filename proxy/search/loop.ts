@@ -1,6 +1,6 @@
 /** Searches in the middle of one answer: what the model looked for goes back to it, until it has said what the client is to have. */
 import type { Round, Rounds } from "../codex/answer/rounds.ts";
-import type { UpstreamRequest } from "../relay/exchange.ts";
+import type { UpstreamRequest } from "../relay/work.ts";
 import { webSearchCall } from "./items.ts";
 import type { SearchConfig, Searcher } from "./searcher.ts";
 import type { SearchSettings } from "./tool.ts";

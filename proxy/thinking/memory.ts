@@ -6,21 +6,31 @@
 import type { ProxyConfig } from "../../infra/spec/proxy-config.ts";
 import { type ReasoningOptions, type Strategy, strategyFor } from "./policy.ts";
 
-const ladder: readonly Strategy[] = [
-  { effort: true, prefill: false },
-  { effort: false, prefill: true },
-  { effort: true, prefill: true },
-];
+export const effortAlone: Strategy = { effort: true, prefill: false };
+const ladder: readonly Strategy[] = [effortAlone, { effort: false, prefill: true }, { effort: true, prefill: true }];
 /** Names come from clients: more models than a host can have are not remembered. */
 const mostModels = 256;
 
+/** llama.cpp's words for a template that thinks (llama.cpp#21889), and the SDK's for two answers in a row (lmstudio-bug-tracker #1452). */
+const prefillRefusal = /prefill|consecutive assistant/i;
+
 export class StrategyMemory {
   readonly #rungs = new Map<string, number>();
+  /** Models for which LM Studio takes no prefill: then a thought has to be cut out rather than prevented. */
+  readonly #refusing = new Set<string>();
 
   strategy(noThink: ProxyConfig["noThink"], model: string | undefined, options: ReasoningOptions): Strategy {
     const rung = model === undefined ? undefined : this.#rungs.get(model);
-    if (noThink !== "auto" || options !== undefined || rung === undefined) return strategyFor(noThink, options);
-    return ladder[rung] as Strategy;
+    if (noThink !== "auto") return strategyFor(noThink, options);
+    if (model !== undefined && this.#refusing.has(model)) return effortAlone;
+    return options !== undefined || rung === undefined ? strategyFor(noThink, options) : (ladder[rung] as Strategy);
+  }
+
+  /** Whether `refusal`, a body of LM Studio's, refuses a prefill; remembered, so that `strategy` has none for this model any more. */
+  refusedPrefill(model: string, refusal: Buffer): boolean {
+    if (!prefillRefusal.test(refusal.toString())) return false;
+    if (this.#refusing.size < mostModels) this.#refusing.add(model);
+    return true;
   }
 
   /** The model thought although `strategy` was in the request: the next one goes another way. */

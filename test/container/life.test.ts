@@ -77,9 +77,10 @@ describe("a successor", () => {
     const stopping = execa("docker", ["stop", "--time", "60", old.id]);
     await until("the old one drains", async () => (await old.logText()).includes("draining"));
     expect(upstream.requests).toHaveLength(1);
-    begun.response.end("event: z\ndata: {}\n\n");
+    const end = { type: "response.completed", response: { id: "resp_1", output: [] } };
+    begun.response.end(`event: ${end.type}\ndata: ${JSON.stringify(end)}\n\n`);
     await stream.ended;
-    expect(stream.events.map(({ event }) => event)).toEqual(["a", "z"]);
+    expect(stream.events.map(({ event }) => event)).toEqual(["a", end.type]);
     await stopping;
     answerJson(await upstream.arrived(2), {});
     expect((await waits).status).toBe(200);

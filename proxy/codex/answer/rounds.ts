@@ -2,7 +2,7 @@
  * An answer that takes several requests upstream: the model searched the web, the proxy looks for it, and the same answer goes on. The client sees one
  * answer with one id, streamed or whole.
  */
-import type { UpstreamRequest } from "../../relay/exchange.ts";
+import type { UpstreamRequest } from "../../relay/work.ts";
 
 export interface SearchCall {
   /** Of the `web_search_call` item that the client is shown: `ws_` and 32 hexadecimal digits. */

@@ -115,6 +115,62 @@ describe("a model that thinks although it was asked not to", () => {
   });
 });
 
+describe("a model for which LM Studio takes no prefill", () => {
+  const chat = (model: string, ...more: object[]) =>
+    json({ model, messages: [{ role: "user", content: "x" }, ...more] });
+  const endsWithAssistant = (body: string) => JSON.parse(body).messages.at(-1).role === "assistant";
+  /** Its only options have no way to say "off", so that `auto` begins with the prefill. */
+  const catalog = {
+    models: [
+      {
+        type: "llm",
+        loaded_instances: [{ id: "m", config: {} }],
+        capabilities: { reasoning: { allowed_options: ["low", "high"] } },
+      },
+    ],
+  };
+  const refusing = (message: string) =>
+    startUpstream((response, { body }) => {
+      const [status, text] = endsWithAssistant(body) ? [400, JSON.stringify({ error: { message } })] : [200, answer];
+      response.writeHead(status, { "content-type": "application/json" }).end(text);
+    }, catalog);
+
+  it("answers all the same, and is not asked with one again", async () => {
+    await using upstream = await refusing("Assistant response prefill is incompatible with enable_thinking.");
+    await using proxy = await startTestProxy({ upstream: upstream.url });
+    for (let i = 0; i < 3; i++) expect((await send(proxy.port, "/v1/chat/completions", chat("m"))).status).toBe(200);
+    expect(upstream.seen.map(({ body }) => endsWithAssistant(body))).toEqual([true, false, false, false]);
+    expect(upstream.seen.slice(1).map(({ body }) => JSON.parse(body).reasoning_effort)).toEqual([
+      "none",
+      "none",
+      "none",
+    ]);
+  });
+
+  it("tells a client of its own prefill, and of every other refusal, in LM Studio's words", async () => {
+    const words = "Assistant response prefill is incompatible with enable_thinking.";
+    await using upstream = await refusing(words);
+    await using proxy = await startTestProxy({ upstream: upstream.url });
+    const own = await send(proxy.port, "/v1/chat/completions", chat("m", { role: "assistant", content: "Yes" }));
+    expect([own.status, JSON.parse(own.text).error.message, upstream.seen.length]).toEqual([400, words, 1]);
+    await using other = await refusing("the prompt is no good");
+    await using strict = await startTestProxy({ upstream: other.url });
+    const refused = await send(strict.port, "/v1/chat/completions", chat("m"));
+    expect([refused.status, refused.text, other.seen.length]).toEqual([
+      400,
+      '{"error":{"message":"the prompt is no good"}}',
+      1,
+    ]);
+  });
+
+  it("is asked as its owner says where that is the prefill and nothing else", async () => {
+    await using upstream = await refusing("no prefill here");
+    await using proxy = await startTestProxy({ upstream: upstream.url, noThink: "prefill" });
+    expect((await send(proxy.port, "/v1/chat/completions", chat("m"))).status).toBe(400);
+    expect(upstream.seen).toHaveLength(1);
+  });
+});
+
 it("requests of one model share its slots; who waits is told for how long it did", async () => {
   const held: (() => void)[] = [];
   await using upstream = await startUpstream((response) => {
