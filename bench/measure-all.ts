@@ -22,7 +22,7 @@ type Say = (line: string) => void;
 /** From here on the load side, not the peer, may be what is measured. */
 const saturatedPercent = 90;
 /** Those of a quick run. */
-const quickPeers: readonly PeerName[] = ["direct", "nginx", "nginx-streaming", "lmstack"];
+const quickPeers: readonly PeerName[] = ["direct", "nginx", "lmstack"];
 /** Those that are fast enough for the kind of load to matter. */
 const fastPeers: readonly PeerName[] = [...quickPeers, "haproxy"];
 

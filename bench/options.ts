@@ -30,7 +30,7 @@ export const help = `Measures the proxy beside its peers on this machine, with L
 
   npm run bench -- [--quick] [--rows NAME,NAME] [--rounds N] [--json FILE]
 
-  --quick         about three minutes: short rounds of the rows with bars, with direct, nginx (both ways) and lmstack only
+  --quick         about three minutes: short rounds of the rows with bars, with direct, nginx and lmstack only
   --rows NAMES    only these: ${rowNames.join(", ")}
   --rounds N      rounds that count, after one that warms up (5 at least for a claim)
   --json FILE     writes rows, figures, machine and layout there

@@ -372,7 +372,7 @@ function formOf({ form }: Route): AnswerForm | undefined {
 
 /** Only then it matters whether the model can see. */
 function holdsImages(body: JsonBody): boolean {
-  return body.chunks.includes('"input_image"');
+  return body.find("input")?.elements?.some(({ images }) => images) === true;
 }
 
 function switchOf(request: IncomingMessage): string | undefined {

@@ -3,8 +3,8 @@ import { direct } from "./direct.ts";
 import { haproxy } from "./haproxy.ts";
 import { litellm } from "./litellm.ts";
 import { lmstack } from "./lmstack.ts";
-import { nginx, nginxStreaming } from "./nginx.ts";
+import { nginx } from "./nginx.ts";
 import type { Peer } from "./peer.ts";
 
 /** In the order of the table. */
-export const allPeers: readonly Peer[] = [direct, nginx, nginxStreaming, haproxy, lmstack, ancestor, litellm];
+export const allPeers: readonly Peer[] = [direct, nginx, haproxy, lmstack, ancestor, litellm];

@@ -1,8 +1,5 @@
-/**
- * nginx with one worker, connections upstream kept. Once as everybody sets it up for event streams, with `proxy_buffering off`, and as the figures were
- * measured that the bars come from: a body that is larger than its buffer (16 KB) goes through a file. Once told to pass bodies on while they arrive.
- */
-import { mkdir, writeFile } from "node:fs/promises";
+/** nginx with one worker, set up as for a relay of event streams: nothing is buffered, connections upstream are kept. */
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startChild, whenReady } from "../children.ts";
 import { ensureProgram } from "./debian.ts";
@@ -10,36 +7,26 @@ import { accepting, freePort, type Peer } from "./peer.ts";
 
 let program = "nginx";
 
-export const nginx = nginxPeer("nginx", "");
-export const nginxStreaming = nginxPeer("nginx-streaming", "proxy_request_buffering off;");
+export const nginx: Peer = {
+  name: "nginx",
+  slow: false,
+  async prepare() {
+    const found = await ensureProgram("nginx", "nginx-light", ["-v"]);
+    program = found.program;
+    return found.version;
+  },
+  async start({ backendPort, core, folder }) {
+    const port = await freePort();
+    const file = join(folder, "nginx.conf");
+    await writeFile(file, configuration(port, backendPort, folder));
+    const child = startChild([program, "-p", folder, "-c", file, "-e", "stderr"], { core });
+    await whenReady(child, "nginx", accepting(port, 10));
+    return { port, process: child };
+  },
+};
 
-function nginxPeer(name: Peer["name"], directive: string): Peer {
-  return {
-    name,
-    slow: false,
-    async prepare() {
-      const found = await ensureProgram("nginx", "nginx-light", ["-v"]);
-      program = found.program;
-      return found.version;
-    },
-    async start({ backendPort, core, folder }) {
-      const port = await freePort();
-      const own = join(folder, name);
-      await mkdir(own, { recursive: true });
-      const file = join(own, "nginx.conf");
-      await writeFile(file, configuration(port, backendPort, own, directive));
-      const child = startChild([program, "-p", own, "-c", file, "-e", "stderr"], { core });
-      await whenReady(child, name, accepting(port, 10));
-      return { port, process: child };
-    },
-  };
-}
-
-function configuration(port: number, backendPort: number, folder: string, directive: string): string {
-  // Otherwise its worker may not write into the folder.
-  const user = process.getuid?.() === 0 ? "user root;" : "";
+function configuration(port: number, backendPort: number, folder: string): string {
   return `daemon off;
-${user}
 worker_processes 1;
 pid ${folder}/nginx.pid;
 error_log stderr error;
@@ -66,7 +53,7 @@ http {
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_buffering off;
-      ${directive}
+      proxy_request_buffering off;
       proxy_read_timeout 3600s;
     }
   }

@@ -26,7 +26,7 @@ export interface Peer {
   start(context: PeerContext): Promise<RunningPeer>;
 }
 
-export const peerNames = ["direct", "nginx", "nginx-streaming", "haproxy", "lmstack", "ancestor", "litellm"] as const;
+export const peerNames = ["direct", "nginx", "haproxy", "lmstack", "ancestor", "litellm"] as const;
 export type PeerName = (typeof peerNames)[number];
 
 export async function freePort(): Promise<number> {

@@ -48,6 +48,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #method: string;
   #controller: Dispatcher.DispatchController | undefined;
   #dispatchedAt = 0;
+  /** Connections that were made before it was sent: a request that begins when there are no more goes on a kept one. */
+  #connections = 0;
   #reused = false;
   #retries = 0;
   #gone = false;
@@ -90,8 +92,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   dispatch(): void {
     // Nothing but the client limits how long a model may think: a long prompt takes minutes before the first byte.
     const options = { ...this.#up, headersTimeout: 0, bodyTimeout: 0 } as unknown as Dispatcher.DispatchOptions;
-    const { stats } = this.#upstream as { stats?: { readonly free: number } };
-    this.#reused = (stats?.free ?? 0) > 0;
+    this.#connections = connectionsMade(this.#upstream);
     if (this.#retries === 0) this.#dispatchedAt = performance.now();
     this.#upstream.dispatch(options, this);
   }
@@ -109,6 +110,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.#reused = this.#connections === connectionsMade(this.#upstream);
     if (this.#gone) controller.abort(new Error("the client went away"));
     else this.#down.startHeartbeats();
   }
@@ -310,7 +312,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     const told = translator === undefined ? changed.body : translator.whole(changed.body);
     if (translator?.fault !== undefined || translator?.round !== undefined) return undefined;
     this.#held = undefined;
-    this.#writeWhole(held, told, changed.headers ?? []);
+    if (told === body) {
+      this.#down.writeHead(held.status, held.headers, false);
+      this.#write(body);
+    } else this.#writeWhole(held, told, changed.headers ?? []);
     return undefined;
   }
 
@@ -358,4 +363,18 @@ class Exchange implements Dispatcher.DispatchHandler {
 
 function isRepeatable(body: UpstreamRequest["body"]): boolean {
   return body === null || Array.isArray(body) || Buffer.isBuffer(body);
+}
+
+const made = new WeakMap<Dispatcher, { count: number }>();
+
+/** Counted here because undici's own figures walk over all connections, for each request. */
+function connectionsMade(upstream: Dispatcher): number {
+  const known = made.get(upstream);
+  if (known !== undefined) return known.count;
+  const counter = { count: 0 };
+  made.set(upstream, counter);
+  upstream.on("connect", () => {
+    counter.count += 1;
+  });
+  return 0;
 }

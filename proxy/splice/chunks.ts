@@ -21,20 +21,6 @@ export class Chunks {
     return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
   }
 
-  includes(text: string): boolean {
-    let base = 0;
-    for (const chunk of this.list) {
-      const end = base + chunk.length;
-      if (chunk.includes(text)) return true;
-      // What begins here and ends in the next chunk.
-      const from = Math.max(base, end - text.length + 1);
-      if (end < this.#length && this.slice(from, Math.min(end + text.length - 1, this.#length)).includes(text))
-        return true;
-      base = end;
-    }
-    return false;
-  }
-
   /** The body with the edits made, as chunks; unchanged stretches are views. Throws `RangeError` when edits overlap. */
   edited(edits: readonly Edit[]): Buffer[] {
     if (edits.length === 0) return this.list;

@@ -14,6 +14,8 @@ export interface Element extends Span {
   readonly role?: string | undefined;
   /** It has a member `namespace`. */
   readonly namespaced?: boolean | undefined;
+  /** A string somewhere inside it is the word `input_image`. */
+  readonly images?: boolean | undefined;
   /** First byte of its member `output`. */
   readonly output?: number | undefined;
 }

@@ -55,6 +55,9 @@ const expectations: readonly string[] = [
 const told: ReadonlySet<string> = new Set(["type", "role", "output", "namespace"]);
 const toldLengths: ReadonlySet<number> = new Set([...told].map((key) => key.length + 2));
 
+/** A type that is looked for at any depth: found here, since another search through the body costs more than the whole scan. */
+const imageType = Buffer.from('"input_image"');
+
 /** An open object or list. */
 interface Frame {
   readonly array: boolean;
@@ -64,6 +67,7 @@ interface Frame {
   type: string | undefined;
   role: string | undefined;
   namespaced: boolean;
+  images: boolean;
   output: number | undefined;
   key: string;
   keyStart: number;
@@ -217,6 +221,7 @@ export class Scanner {
       type: undefined,
       role: undefined,
       namespaced: false,
+      images: false,
       output: undefined,
       key: "",
       keyStart: 0,
@@ -275,6 +280,7 @@ export class Scanner {
   #stringEnds(end: number): void {
     if (this.#state === State.nestedString) {
       this.#state = State.nested;
+      if (end - this.#tokenStart === imageType.length) this.#nestedWord(this.#tokenStart, end);
       return;
     }
     if (!this.#isKey) {
@@ -327,9 +333,11 @@ export class Scanner {
         if (end < 0) {
           this.#depth = depth;
           this.#state = State.nestedString;
+          this.#tokenStart = this.#base + at - 1;
           this.#escaped = end === openEscaped;
           return length;
         }
+        if (end - at === imageType.length - 2) this.#nestedWord(this.#base + at - 1, this.#base + end + 1);
         at = end + 1;
         continue;
       }
@@ -344,6 +352,10 @@ export class Scanner {
     }
     this.#depth = depth;
     return at;
+  }
+
+  #nestedWord(start: number, end: number): void {
+    if (this.#chunks.slice(start, end).equals(imageType)) (this.#frames.at(-1) as Frame).images = true;
   }
 
   #scalar(chunk: Buffer, from: number): number {
@@ -366,8 +378,9 @@ export class Scanner {
   }
 }
 
-function elementOf(start: number, end: number, first: number, { type, role, namespaced, output }: Frame): Element {
-  return { start, end, first, type, role, namespaced, output };
+function elementOf(start: number, end: number, first: number, inner: Frame): Element {
+  const { type, role, namespaced, images, output } = inner;
+  return { start, end, first, type, role, namespaced, images, output };
 }
 
 function isScalarByte(byte: number): boolean {

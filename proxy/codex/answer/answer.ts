@@ -119,6 +119,10 @@ export class Answer {
 
   /** The client's answer for LM Studio's; undefined while its end is held. */
   whole(response: Json): Json | undefined {
+    if (this.#isSound(response)) {
+      this.#ended = true;
+      return response;
+    }
     if (response.status === "failed") {
       this.#failed(errorWords(response));
       return response;
@@ -126,6 +130,14 @@ export class Answer {
     const said = this.#completed("response.completed", { type: "response.completed", response });
     if (this.#held !== undefined) return undefined;
     return said === undefined ? response : recordOf(said.at(-1)?.response);
+  }
+
+  /** Nothing but words, and nothing is wrong with it: most whole answers are, and need no item looked at. */
+  #isSound({ status, id, usage, output }: Json): boolean {
+    if (status !== "completed" || this.#rounds > 0 || this.#parts.toldId() !== undefined) return false;
+    if (typeof id !== "string" || id === "" || (usage ?? null) !== (validUsage(usage) ?? null)) return false;
+    const items = recordsOf(output);
+    return items.length > 0 && items.every(({ type }) => type === "message" || type === "reasoning");
   }
 
   settle(id: string, status: "completed" | "failed"): readonly Json[] {

@@ -157,13 +157,12 @@ function isOutput(element: Element | undefined): boolean {
 }
 
 /** Nothing is read of an item of which this is true. */
-function isTaken({ start, end, first, type, namespaced, output }: Element, translation: Translation): boolean {
-  const { rewriting, options, tools } = translation;
+function isTaken({ first, type, namespaced, images, output }: Element, { options, tools }: Translation): boolean {
   if (first !== openBrace) return true;
   if (!takenItemTypes.has(type)) return false;
   if (type === "function_call") return !namespaced && !tools.renamed;
   if (type === "function_call_output") return output === undefined || output === quote;
-  return options.images !== false || !rewriting.body.chunks.slice(start, end).includes('"input_image"');
+  return options.images !== false || images !== true;
 }
 
 function itemOf(element: Element, { rewriting, options, memo, tools }: Translation): TranslatedItem {

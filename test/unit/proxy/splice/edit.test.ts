@@ -102,17 +102,3 @@ describe("changing elements of a list", () => {
     );
   });
 });
-
-it("a text is found in a body however its bytes came in chunks", () => {
-  fc.assert(
-    fc.property(
-      fc.array(fc.stringMatching(/^[ab]{0,3}$/), { maxLength: 8 }),
-      fc.stringMatching(/^[ab]{1,5}$/),
-      (parts, text) => {
-        const chunks = new Chunks();
-        for (const part of parts) chunks.push(Buffer.from(part));
-        expect(chunks.includes(text)).toBe(parts.join("").includes(text));
-      },
-    ),
-  );
-});

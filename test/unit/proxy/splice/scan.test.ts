@@ -114,3 +114,31 @@ describe("scanning an object", () => {
     expect(body.text("model")).toBe("m");
   });
 });
+
+it("an image is seen wherever in an element its type stands, however the bytes came in chunks", () => {
+  const word = fc.constantFrom("input_image", "input_text", "input_imagE", 'an "input_image"', "", "\\");
+  const value = fc.letrec((tie) => ({
+    any: fc.oneof(
+      { maxDepth: 4 },
+      word,
+      fc.array(tie("any"), { maxLength: 3 }),
+      fc.dictionary(word, tie("any"), { maxKeys: 3 }),
+    ),
+  })).any;
+  const holds = (inside: unknown): boolean =>
+    inside === "input_image" ||
+    (typeof inside === "object" &&
+      inside !== null &&
+      (Array.isArray(inside) ? inside.some(holds) : Object.entries(inside).some((pair) => pair.some(holds))));
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 4 }), fc.array(fc.nat(400), { maxLength: 6 }), (contents, cuts) => {
+      const bytes = Buffer.from(JSON.stringify({ input: contents.map((content) => ({ content: [content] })) }));
+      const body = new JsonBody();
+      const places = [0, ...cuts.filter((cut) => cut < bytes.length), bytes.length].toSorted((a, b) => a - b);
+      for (const [index, end] of places.entries()) body.push(bytes.subarray(places[index - 1] ?? 0, end));
+      body.end();
+      expect(body.find("input")?.elements?.map(({ images }) => images)).toEqual(contents.map(holds));
+    }),
+    { numRuns: 1_000 },
+  );
+});
