@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { delimiter, join, relative } from "node:path";
 import { SetupError } from "../infra/setup/report.mjs";
 import { projectRoot } from "./pulumi/stack.ts";
 import { ensureTestTools } from "./tools.ts";
@@ -13,6 +13,22 @@ interface Totals {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+}
+
+/** What is read of the report that vitest writes. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
 }
 
 const suites = [
@@ -33,6 +49,7 @@ const suites = [
 const [wanted = [], passedOn = []] = split(process.argv.slice(2));
 const docker = process.env.LMSTACK_DOCKER !== "none";
 const totals: Totals[] = [];
+const failures: string[] = [];
 const missing: string[] = [];
 const environment = { ...process.env };
 let broken = false;
@@ -51,6 +68,8 @@ for (const suite of suites.filter(({ name }) => wanted.length === 0 || wanted.in
 
 const sum = (key: keyof Totals) => totals.reduce((total, suite) => total + suite[key], 0);
 for (const words of missing) console.log(`\nNOT RUN: ${words}`);
+// Once more at the end, which is all that a build machine's log may keep.
+for (const words of failures) console.log(`\nFAILED: ${words}`);
 const skipped = sum("skipped");
 console.log(`\n${sum("passed")} passed, ${sum("failed")} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 process.exitCode = broken || sum("failed") > 0 ? 1 : 0;
@@ -79,9 +98,9 @@ function split(words: readonly string[]): [string[], string[]] {
 
 async function run(suite: string): Promise<{ exitCode: number; totals: Totals }> {
   const folder = join(projectRoot, ".lmstack", "test");
-  const report = join(folder, `${suite}.json`);
+  const reportFile = join(folder, `${suite}.json`);
   await mkdir(folder, { recursive: true });
-  await rm(report, { force: true });
+  await rm(reportFile, { force: true });
   const child = spawn(
     process.execPath,
     [
@@ -90,7 +109,7 @@ async function run(suite: string): Promise<{ exitCode: number; totals: Totals }>
       `--project=${suite}`,
       "--reporter=verbose",
       "--reporter=json",
-      `--outputFile.json=${report}`,
+      `--outputFile.json=${reportFile}`,
       ...passedOn,
     ],
     { cwd: projectRoot, env: environment, stdio: ["ignore", "pipe", "inherit"] },
@@ -108,11 +127,23 @@ async function run(suite: string): Promise<{ exitCode: number; totals: Totals }>
   }, 5_000);
   const exitCode = await new Promise<number>((resolve) => child.on("close", (code) => resolve(code ?? 1)));
   clearInterval(heartbeat);
-  const text = await readFile(report, "utf8").catch(() => undefined);
-  if (text === undefined) return { exitCode: exitCode || 1, totals: { passed: 0, failed: 1, skipped: 0 } };
-  const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(text) as Record<string, number>;
-  return {
-    exitCode,
-    totals: { passed: numPassedTests ?? 0, failed: numFailedTests ?? 0, skipped: numPendingTests ?? 0 },
-  };
+  const text = await readFile(reportFile, "utf8").catch(() => undefined);
+  if (text === undefined) {
+    failures.push(`${suite}: it ended without a report (exit code ${exitCode})`);
+    return { exitCode: exitCode || 1, totals: { passed: 0, failed: 1, skipped: 0 } };
+  }
+  const report = JSON.parse(text) as Report;
+  failures.push(...failuresOf(suite, report));
+  const { numPassedTests, numFailedTests, numPendingTests } = report;
+  return { exitCode, totals: { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests } };
+}
+
+/** One entry a failed test, and one a file that failed before its tests ran. */
+function failuresOf(suite: string, { testResults }: Report): string[] {
+  return testResults.flatMap(({ name, message, assertionResults }) => {
+    const failed = assertionResults.filter(({ status }) => status === "failed");
+    const where = `${suite}: ${relative(projectRoot, name)}`;
+    if (failed.length === 0) return message ? [`${where}\n${message}`] : [];
+    return failed.map(({ fullName, failureMessages }) => `${where} > ${fullName}\n${failureMessages.join("\n")}`);
+  });
 }
