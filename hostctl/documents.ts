@@ -90,6 +90,13 @@ export const schemas = {
     models: z.array(model),
     lmstudio,
   }),
+  doctor: z.object({
+    stack: z.string().min(1),
+    become,
+    platform: lmstudio.shape.platform,
+    listen: z.object({ host: z.string().min(1), port }),
+    modelPaths: z.array(absolute),
+  }),
   /** What a delete sends: the resource's own document, of which only this matters. */
   removal: z.looseObject({ stack: z.string().min(1), become, id: id.exactOptional() }),
 };

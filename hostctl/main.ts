@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import type { z } from "zod";
 import type { Change, Result } from "../infra/spec/host-documents.ts";
 import { sweepStaging } from "./atomic-file.ts";
+import { doctor } from "./doctor/doctor.ts";
 import { parseDocument, schemas } from "./documents.ts";
 import { download } from "./download-job.ts";
 import { asFailure, HostFailure } from "./failure.ts";
@@ -27,6 +28,7 @@ const usage = `Usage: hostctl VERB [PART] < document.json
   observe                     facts of this host; changes nothing, starts nothing
   converge PART               make PART as the document says: lmstudio, model-file, model, proxy-files, proxy-image, proxy-gate
   remove PART                 take PART away: the same, proof and runtime
+  doctor                      what stands in the way of a host that nobody looks after, and what puts it right
   prove                       ask every declared model through the proxy and judge the answers
   supervise                   keep LM Studio as declared, until SIGTERM (run by the service)
   download ID                 the job behind a model file's download (run by converge)
@@ -96,6 +98,8 @@ async function perform(host: Host, verb: string, part: string, text: string): Pr
   switch (name) {
     case "observe":
       return { done: { changes: [], observed: await observe(host, parse(schemas.observe)) } };
+    case "doctor":
+      return { done: { changes: [], observed: await doctor(host, parse(schemas.doctor)) } };
     case "prove": {
       const document = parse(schemas.prove);
       return { token: document.token, done: await prove(host, document) };

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { ObserveDocument, Observed, ObservedModel } from "../infra/spec/host-documents.ts";
 import { readAdopted } from "./adoption.ts";
 import { readJson } from "./atomic-file.ts";
-import { sha256 } from "./digest.ts";
 import { containersOf, imagePresent } from "./docker.ts";
 import type { Host } from "./host.ts";
 import { readIncidents } from "./incidents.ts";
@@ -17,7 +16,7 @@ import { isSame } from "./process.ts";
 import { importTarget } from "./resources/import.ts";
 import { isVerified } from "./resources/model-file.ts";
 import { observeProxyFiles } from "./resources/proxy-files.ts";
-import { recordedService } from "./service/record.ts";
+import { observedService, recordedService } from "./service/record.ts";
 import { supervisorService } from "./service/service.ts";
 import { keptDaemon } from "./supervisor/notebook.ts";
 import type { SupervisorStatus } from "./supervisor/status.ts";
@@ -62,12 +61,7 @@ async function observeLmstudio(
     installedVersion: version,
     daemon: { running: pid !== null, pid, supervised: pid !== null && state.active && status?.daemon.pid === pid },
     server,
-    service: {
-      active: state.active,
-      enabled: state.enabled,
-      sha256: state.text === null ? null : sha256(state.text),
-      expectedSha256,
-    },
+    service: observedService(state, expectedSha256),
     settingsDrift: drift,
     engine: status?.engine ?? null,
     adopted: adopted !== null,

@@ -11,7 +11,7 @@ import { get, send } from "../http.ts";
 import { listeners, ownerOf } from "../listeners.ts";
 import { pause } from "../pause.ts";
 import { commandLine, endProcess, markOf } from "../process.ts";
-import { forgetService, recordService } from "../service/record.ts";
+import { forgetService, observedService, recordedService, recordService } from "../service/record.ts";
 import { proxyService, refuseSystemUnit, type Service } from "../service/service.ts";
 import { dropToken, storeToken } from "../tokens.ts";
 
@@ -225,10 +225,11 @@ export async function observeProxyFiles(
   host: Host,
   become: Become,
 ): Promise<Pick<Observed["proxy"], "filesSha256" | "expectedFilesSha256" | "port" | "service">> {
-  const [text, keys, written] = await Promise.all([
+  const [text, keys, written, expected] = await Promise.all([
     readText(configPath(host)),
     readText(keysPath(host)),
     readJson<Written>(recordPath(host)),
+    recordedService(host, "proxy"),
   ]);
   const native = written?.runtime === "native";
   const service = native ? await proxyService(host, become, written.drainSeconds).state() : null;
@@ -236,7 +237,7 @@ export async function observeProxyFiles(
     filesSha256: text === null ? null : filesSha256(text, keys),
     expectedFilesSha256: written?.sha256 ?? null,
     port: (await readJson<Partial<ProxyFiles["config"]>>(configPath(host)))?.listen?.port ?? null,
-    service: service === null ? null : { active: service.active },
+    service: service === null ? null : observedService(service, expected),
   };
 }
 

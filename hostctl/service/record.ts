@@ -1,7 +1,9 @@
 import { join } from "node:path";
+import type { ObservedService } from "../../infra/spec/host-documents.ts";
 import { readJson, writeJson } from "../atomic-file.ts";
 import { sha256 } from "../digest.ts";
 import type { Host } from "../host.ts";
+import type { ServiceState } from "./service.ts";
 
 type Part = "supervisor" | "proxy";
 type Digests = { readonly [part in Part]?: string | null };
@@ -23,6 +25,13 @@ export async function forgetService(host: Host, part: Part): Promise<void> {
 
 export async function recordedService(host: Host, part: Part): Promise<string | null> {
   return (await readJson<Digests>(path(host)))?.[part] ?? null;
+}
+
+export function observedService(
+  { active, enabled, text }: ServiceState,
+  expectedSha256: string | null,
+): ObservedService {
+  return { active, enabled, sha256: digestOfText(text), expectedSha256 };
 }
 
 function path(host: Host): string {

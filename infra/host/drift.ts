@@ -2,7 +2,7 @@
  * Drift, as pure functions. A token is `DOCUMENT.SALT`: the hash of the document that the host last made true, and a salt that changes whenever
  * it has to be made true again. The token is part of a resource's inputs, so a new salt is what makes Pulumi see exactly that resource.
  */
-import type { Observed, ObservedContainer, ResourceName } from "../spec/host-documents.ts";
+import type { Observed, ObservedContainer, ObservedService, ResourceName } from "../spec/host-documents.ts";
 import { shortHash } from "../spec/stable-json.ts";
 import type { Documents } from "./documents.ts";
 
@@ -44,9 +44,17 @@ export function driftReasons(documents: Documents, observed: Observed): Record<s
   const { filesSha256, expectedFilesSha256, imagePresent, service } = observed.proxy;
   reasons["proxy-files"] =
     filesSha256 === expectedFilesSha256 ? [] : ["its configuration on the host was edited or removed"];
-  if (documents.runtime === "native" && !service?.active)
-    reasons["proxy-files"].push("the proxy's service is not running");
+  if (documents.runtime === "native") reasons["proxy-files"].push(...serviceReasons("the proxy's service", service));
   reasons["proxy-image"] = documents.runtime === "docker" && !imagePresent ? ["its image is gone from the host"] : [];
+  return reasons;
+}
+
+function serviceReasons(name: string, service: ObservedService | null): string[] {
+  if (service === null) return [`${name} is stopped`];
+  const reasons: string[] = [];
+  if (service.sha256 !== service.expectedSha256) reasons.push(`${name} file was edited or removed`);
+  else if (!service.active) reasons.push(`${name} is stopped`);
+  if (!service.enabled && service.sha256 !== null) reasons.push(`${name} does not start at boot`);
   return reasons;
 }
 
@@ -56,9 +64,7 @@ function lmstudioReasons({ lmstudio: declared }: Documents, { lmstudio }: Observ
   if (!lmstudio.adopted && installedVersion !== declared.version) {
     reasons.push(`version ${installedVersion ?? "none"} is installed instead of ${declared.version}`);
   }
-  if (service.sha256 !== service.expectedSha256) reasons.push("the supervisor's service file was edited or removed");
-  else if (!service.active) reasons.push("the supervisor's service is stopped");
-  if (!service.enabled && service.sha256 !== null) reasons.push("the supervisor's service does not start at boot");
+  reasons.push(...serviceReasons("the supervisor's service", service));
   if (!daemon.running) reasons.push("the daemon is not running");
   else if (!daemon.supervised) reasons.push("the daemon runs outside the supervisor");
   if (daemon.running && !server.greeting) reasons.push("its server does not answer");

@@ -109,13 +109,8 @@ export interface Observed {
     readonly daemon: { readonly running: boolean; readonly pid: number | null; readonly supervised: boolean };
     /** `address` is the listen address that the kernel reports, null when nothing listens. */
     readonly server: { readonly greeting: boolean; readonly port: number | null; readonly address: string | null };
-    /** The service that supervises: content drift is judged by digest, both null when no service exists. */
-    readonly service: {
-      readonly active: boolean;
-      readonly enabled: boolean;
-      readonly sha256: string | null;
-      readonly expectedSha256: string | null;
-    };
+    /** The service that supervises. */
+    readonly service: ObservedService;
     /** Names of settings whose value differs from what lmstack wrote: `file:key`. */
     readonly settingsDrift: readonly string[];
     readonly engine: { readonly name: string; readonly version: string } | null;
@@ -137,8 +132,16 @@ export interface Observed {
     readonly imagePresent: boolean;
     readonly containers: readonly ObservedContainer[];
     /** Native runtime only. */
-    readonly service: { readonly active: boolean } | null;
+    readonly service: ObservedService | null;
   };
+}
+
+/** Whether a person edited its file is judged by digest; both are null when no service exists. */
+export interface ObservedService {
+  readonly active: boolean;
+  readonly enabled: boolean;
+  readonly sha256: string | null;
+  readonly expectedSha256: string | null;
 }
 
 export interface ObservedModel {
@@ -157,6 +160,33 @@ export interface ObservedContainer {
   readonly token: string;
   readonly running: boolean;
   readonly health: "healthy" | "starting" | "unhealthy" | "none";
+}
+
+/** What `doctor` is told. Like `observe` it changes nothing. */
+export interface DoctorDocument {
+  readonly stack: string;
+  readonly become: Become;
+  readonly platform: Platform;
+  /** Where the proxy listens; beyond loopback the host's firewall matters. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Absolute paths of models on the host, as the spec names them; without those that an import moves away. */
+  readonly modelPaths: readonly string[];
+}
+
+/** What stands in the way of a host that nobody looks after: one line a check, in the order of a boot. */
+export interface DoctorReport {
+  readonly findings: readonly Finding[];
+}
+
+export interface Finding {
+  /** Stable short name, such as `filevault` or `linger`. */
+  readonly check: string;
+  /** `problem`: the host does not serve, or will not after a reboot. `warning`: it does, with a risk. `unknown`: it could not be asked. */
+  readonly verdict: "ok" | "warning" | "problem" | "unknown";
+  /** What was found and what follows from it, one sentence. */
+  readonly words: string;
+  /** The command, or the place in the settings, that puts it right. Absent when nothing has to be done. */
+  readonly fix?: string;
 }
 
 export interface Change {
