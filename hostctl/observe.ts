@@ -7,6 +7,7 @@ import { readJson } from "./atomic-file.ts";
 import { containersOf, imagePresent } from "./docker.ts";
 import type { Host } from "./host.ts";
 import { readIncidents } from "./incidents.ts";
+import { readJournal } from "./journal.ts";
 import { isLoopback, listeners, ownerOf } from "./listeners.ts";
 import { greeting, instances } from "./lmstudio/http.ts";
 import { installedVersion } from "./lmstudio/installation.ts";
@@ -23,12 +24,13 @@ import type { SupervisorStatus } from "./supervisor/status.ts";
 
 export async function observe(host: Host, document: ObserveDocument): Promise<Observed> {
   const { become, stack } = document;
-  const [lmstudio, proxy, containers, image, incidents] = await Promise.all([
+  const [lmstudio, proxy, containers, image, incidents, journal] = await Promise.all([
     observeLmstudio(host, document),
     observeProxyFiles(host, become),
     containersOf(host, stack),
     imagePresent(host),
     readIncidents(host),
+    readJournal(host),
   ]);
   const found = lmstudio.server.port === null ? null : await instances(lmstudio.server.port);
   const models = await Promise.all(
@@ -38,6 +40,7 @@ export async function observe(host: Host, document: ObserveDocument): Promise<Ob
     lmstudio,
     models: Object.fromEntries(models),
     incidents,
+    journal,
     proxy: { ...proxy, imagePresent: image, containers },
   };
 }

@@ -123,6 +123,8 @@ export interface Observed {
    * crashed. Starting after a boot is no incident. A converge of the resource clears its own. At most the last 20 of each.
    */
   readonly incidents: Readonly<Record<string, readonly string[]>>;
+  /** What the supervisor did of late, the newest last, at most 50. */
+  readonly journal: readonly JournalEntry[];
   readonly proxy: {
     /** Of `proxy.json` and `keys.json` together. */
     readonly filesSha256: string | null;
@@ -142,6 +144,17 @@ export interface ObservedService {
   readonly enabled: boolean;
   readonly sha256: string | null;
   readonly expectedSha256: string | null;
+}
+
+/** One thing that the supervisor did by itself, in words for people: "starting LM Studio's daemon", "it was not running", "done". */
+export interface JournalEntry {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  readonly what: string;
+  readonly why: string;
+  readonly result: string;
+  /** False when it did not come about, or when the entry only tells of a fault. */
+  readonly ok: boolean;
 }
 
 export interface ObservedModel {

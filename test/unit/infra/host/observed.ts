@@ -40,6 +40,7 @@ export const observed = (spoil: (facts: Loose) => void = () => {}): Observed => 
       ]),
     ),
     incidents: {},
+    journal: [],
     proxy: {
       filesSha256: "f",
       expectedFilesSha256: "f",
