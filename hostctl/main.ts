@@ -7,7 +7,6 @@ import type { Change, Result } from "../infra/spec/host-documents.ts";
 import { sweepStaging } from "./atomic-file.ts";
 import { doctor } from "./doctor/doctor.ts";
 import { parseDocument, schemas } from "./documents.ts";
-import { download } from "./download-job.ts";
 import { asFailure, HostFailure } from "./failure.ts";
 import { type Host, thisHost } from "./host.ts";
 import { hostLock, withLock } from "./lock.ts";
@@ -22,6 +21,7 @@ import { convergeProxyImage, removeProxyImage } from "./resources/proxy-image.ts
 import { removeRuntime } from "./resources/runtime.ts";
 import { supervise } from "./supervisor/supervise.ts";
 import { dropToken } from "./tokens.ts";
+import { download } from "./transfer/download-job.ts";
 
 const usage = `Usage: hostctl VERB [PART] < document.json
 

@@ -9,8 +9,11 @@ import { readJson, writeJson } from "../atomic-file.ts";
 import { hashFile } from "../checksum.ts";
 import { lastLine, run } from "../command.ts";
 import { HostFailure } from "../failure.ts";
-import { dropPart, fetchToPart, progressLine, shown } from "../fetch.ts";
 import { type Host, paced } from "../host.ts";
+import { shown } from "../transfer/exchange.ts";
+import { fetchVerified, progressLine } from "../transfer/fetch.ts";
+import { Rate } from "../transfer/pace.ts";
+import { dropPart } from "../transfer/part-file.ts";
 import { daemonDown, lmsExists } from "./lms.ts";
 import { requireSpace } from "./prerequisites.ts";
 
@@ -59,15 +62,15 @@ export async function stageTarball(host: Host, document: LmstudioDocument): Prom
     );
   // Unpacked once beside, once more by bootstrap; gzip halves it at best.
   await requireSpace(host.home, found.size * 4, "installing LM Studio");
-  host.say(`verifying LM Studio ${document.version}`);
-  const digest = await hashFile(tarball, "sha512");
-  if (digest !== document.sha512?.toLowerCase()) {
-    if (!document.url.startsWith("file:")) await dropPart(tarball);
-    throw new HostFailure(
-      "checksum_mismatch",
-      `LM Studio's tarball ${shown(document.url)} has sha512 ${digest}, but the spec says ${document.sha512}`,
-      "correct lmstudio.sha512 or lmstudio.version in the spec; nothing was installed",
-    );
+  if (document.url.startsWith("file:")) {
+    host.say(`verifying LM Studio ${document.version}`);
+    const digest = await hashFile(tarball, "sha512");
+    if (digest !== document.sha512?.toLowerCase())
+      throw new HostFailure(
+        "checksum_mismatch",
+        `LM Studio's tarball ${shown(document.url)} has sha512 ${digest}, but the spec says ${document.sha512}`,
+        "correct lmstudio.sha512 or lmstudio.version in the spec; nothing was installed",
+      );
   }
   host.say(`unpacking LM Studio ${document.version}`);
   await rm(staging, { recursive: true, force: true });
@@ -80,11 +83,18 @@ async function fetchTarball(host: Host, document: LmstudioDocument): Promise<str
   const part = join(host.paths.downloads, `llmster-${document.version}.tar.gz.part`);
   await mkdir(host.paths.downloads, { recursive: true, mode: 0o700 });
   const say = paced(host.say);
-  const started = Date.now();
-  await fetchToPart(document.url, part, {
+  const rate = new Rate();
+  const order = {
+    what: `LM Studio ${document.version}`,
+    urls: [document.url] as const,
+    digest: { algorithm: "sha512", hex: document.sha512?.toLowerCase() ?? "" } as const,
+  };
+  await fetchVerified(order, part, {
     spaceFactor: 5,
-    onProgress: (progress) =>
-      say(progressLine("LM Studio", progress, progress.received / ((Date.now() - started) / 1000))),
+    onProgress: (progress) => {
+      rate.see(progress.received, performance.now());
+      say(progressLine("LM Studio", progress, rate.perSecond()));
+    },
   });
   return part;
 }

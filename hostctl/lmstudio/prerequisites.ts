@@ -1,6 +1,7 @@
 import { access, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Platform } from "../../infra/spec/host-documents.ts";
+import { roomFor } from "../../infra/spec/space.ts";
 import { readText } from "../atomic-file.ts";
 import { run } from "../command.ts";
 import { errno, HostFailure } from "../failure.ts";
@@ -64,18 +65,18 @@ export async function requireMachine(host: Host, wanted: Platform): Promise<void
   );
 }
 
-/** Bytes that must be free where `path` is (or will be), plus a reserve of 5 %, 1 GiB at most. */
+/** Bytes that must be free where `path` is (or will be), plus a reserve. */
 export async function requireSpace(path: string, bytes: number, what: string): Promise<void> {
   let folder = path;
   for (;;) {
     try {
       const { bavail, bsize } = await statfs(folder);
       const free = bavail * bsize;
-      const needed = Math.ceil(bytes + Math.min(bytes * 0.05, 2 ** 30));
+      const needed = roomFor(bytes);
       if (free >= needed) return;
       throw new HostFailure(
         "disk_full",
-        `${what} needs ${size(needed)} in ${folder}, but only ${size(free)} are free`,
+        `${what}: found ${size(free)} free in ${folder}; expected ${size(needed)} (5 % or 1 GiB to spare)`,
         "free some space or choose another place, then run up again",
       );
     } catch (error) {

@@ -1,12 +1,12 @@
 import { open, rm, stat } from "node:fs/promises";
 import type { Change, ModelDocument, ModelFileDocument } from "../../infra/spec/host-documents.ts";
 import { recordedSha256, sha256Of } from "../checksum.ts";
-import { awaitDownload, cancelDownload, downloadedFile } from "../download-job.ts";
 import { errno, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { size } from "../lmstudio/prerequisites.ts";
 import { withLock } from "../lock.ts";
 import { dropToken, storeToken } from "../tokens.ts";
+import { awaitDownload, cancelDownload, downloadedFile } from "../transfer/download-job.ts";
 import { readImport } from "./import.ts";
 
 /** Where the file of a model lies before it is imported; after a move, where it went. */

@@ -1,6 +1,7 @@
 /** What must be so before anything on a host is touched: spec and facts in, faults out. */
 import { type Fault, fault } from "../spec/faults.ts";
 import { type HostSpec, isRemote, proxyRuntime } from "../spec/host-spec.ts";
+import { roomFor } from "../spec/space.ts";
 import type { Documents } from "./documents.ts";
 import type { HostFacts, Listener } from "./facts.ts";
 
@@ -156,8 +157,6 @@ function* modelFaults(spec: HostSpec, documents: Documents, facts: HostFacts): I
   }
 }
 
-/** Room that stays free: logs, state, a download's last blocks. */
-const reserveBytes = 512 * 2 ** 20;
 /** The archive, and what comes out of it, lie side by side for a moment. */
 const unpackedTimes = 3;
 
@@ -174,9 +173,9 @@ function* spaceFaults(spec: HostSpec, documents: Documents, facts: HostFacts): I
   });
   const wanted = needs.filter(({ bytes }) => bytes > 0);
   const total = wanted.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (total === 0 || total + reserveBytes <= facts.freeBytes) return;
+  if (total === 0 || roomFor(total) <= facts.freeBytes) return;
   const list = wanted.map(({ what, bytes }) => `${what} ${gibibytes(bytes)}`).join(", ");
-  const expected = `${gibibytes(total + reserveBytes)} (${list}, and a reserve)`;
+  const expected = `${gibibytes(roomFor(total))} (${list}, and a reserve)`;
   const next = "free some space, or use import: symlink with a file on another disk";
   yield fault(hostName(spec), `${gibibytes(facts.freeBytes)} free below ${facts.home}`, expected, next);
 }

@@ -3,10 +3,10 @@ import { chmod, mkdir, mkdtemp, readFile, readlink, rename, rm, stat, symlink, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { downloadedFile } from "../../../../hostctl/download-job.ts";
 import { type Host, hostAt } from "../../../../hostctl/host.ts";
 import { exactPath, importModel, undoImport } from "../../../../hostctl/resources/import.ts";
 import { convergeModelFile, isVerified, modelFile, removeModelFile } from "../../../../hostctl/resources/model-file.ts";
+import { downloadedFile } from "../../../../hostctl/transfer/download-job.ts";
 import type { ModelDocument } from "../../../../infra/spec/host-documents.ts";
 
 let host: Host;

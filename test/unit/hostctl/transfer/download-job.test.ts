@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Scratch } from "./scratch.ts";
+import { Scratch } from "../scratch.ts";
 
 const content = Buffer.concat([Buffer.from("GGUF"), randomBytes(3_000_000)]);
 const sha256 = createHash("sha256").update(content).digest("hex");
@@ -19,7 +19,8 @@ beforeEach(async () => {
   server = createServer((request, response) => {
     const from = Number(/\d+/.exec(request.headers.range ?? "0")?.[0]);
     starts.push(from);
-    response.writeHead(from > 0 ? 206 : 200, { etag: '"v"', "content-length": content.length - from });
+    const range = from > 0 ? { "content-range": `bytes ${from}-${content.length - 1}/${content.length}` } : {};
+    response.writeHead(from > 0 ? 206 : 200, { etag: '"v"', ...range, "content-length": content.length - from });
     let at = from;
     const timer = setInterval(() => {
       const size = trickle ? 20_000 : content.length;

@@ -6,15 +6,18 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { ErrorCode } from "../infra/spec/host-documents.ts";
-import { readJson, syncFolder, writeJson } from "./atomic-file.ts";
-import { recordSha256, sha256Of } from "./checksum.ts";
-import { asFailure, HostFailure } from "./failure.ts";
-import { dropPart, type FetchProgress, fetchToPart, progressLine, shown } from "./fetch.ts";
-import { type Host, paced } from "./host.ts";
-import { tryLock } from "./lock.ts";
-import { pause } from "./pause.ts";
-import { endProcess, isSame, markOf, type ProcessMark } from "./process.ts";
+import type { ErrorCode } from "../../infra/spec/host-documents.ts";
+import { readJson, syncFolder, writeJson } from "../atomic-file.ts";
+import { recordSha256 } from "../checksum.ts";
+import { asFailure, HostFailure } from "../failure.ts";
+import { type Host, paced } from "../host.ts";
+import { tryLock } from "../lock.ts";
+import { pause } from "../pause.ts";
+import { endProcess, isSame, markOf, type ProcessMark } from "../process.ts";
+import { shown } from "./exchange.ts";
+import { type FetchProgress, fetchVerified, progressLine } from "./fetch.ts";
+import { Rate } from "./pace.ts";
+import { dropPart } from "./part-file.ts";
 
 export interface DownloadOrder {
   readonly id: string;
@@ -25,7 +28,7 @@ export interface DownloadOrder {
 interface JobFile {
   readonly order: DownloadOrder;
   readonly job: ProcessMark | null;
-  readonly state: "asked" | "fetching" | "verifying" | "done" | "failed";
+  readonly state: "asked" | "fetching" | "done" | "failed";
   readonly progress?: FetchProgress;
   readonly perSecond?: number;
   readonly error?: { readonly code: ErrorCode; readonly message: string; readonly hint: string };
@@ -66,8 +69,7 @@ async function follow(host: Host, order: DownloadOrder, say: (line: string) => v
     const free = await isFree(host, order.id);
     const file = await readJson<JobFile>(jobPath(host, order.id));
     if (file?.state === "done" || file?.state === "failed") return file;
-    if (file?.state === "verifying") say(`${order.id}: verifying`);
-    else if (file?.progress) say(progressLine(order.id, file.progress, file.perSecond ?? 0));
+    if (file?.progress) say(progressLine(order.id, file.progress, file.perSecond ?? 0));
     // The job needs a moment to start before its lock says anything.
     if (free && (file?.state !== "asked" || Date.now() - begun > 10_000) && !isSame(file?.job)) return null;
     await pause(200);
@@ -110,36 +112,27 @@ export async function download(host: Host, id: string): Promise<void> {
   try {
     await tell({ state: "fetching" });
     let latest: FetchProgress | null = null;
-    let first: { at: number; received: number } | null = null;
     let told = Promise.resolve();
+    const rate = new Rate();
     const ticker = setInterval(() => {
-      if (latest === null || first === null) return;
-      const perSecond = (latest.received - first.received) / Math.max(0.001, (Date.now() - first.at) / 1000);
-      told = tell({ state: "fetching", progress: latest, perSecond }).catch(() => {});
+      if (latest === null) return;
+      told = tell({ state: "fetching", progress: latest, perSecond: rate.perSecond() }).catch(() => {});
     }, 1000);
+    const what = `model ${id}`;
+    const wanted = { what, urls: [order.url] as const, digest: { algorithm: "sha256", hex: order.sha256 } as const };
     try {
-      await fetchToPart(order.url, part, {
+      await fetchVerified(wanted, part, {
         onProgress: (progress) => {
           latest = progress;
-          first ??= { at: Date.now(), received: progress.received };
+          rate.see(progress.received, performance.now());
         },
       });
     } finally {
       clearInterval(ticker);
       await told;
     }
-    await tell({ state: "verifying" });
-    const digest = await sha256Of({ ...host, say: () => {} }, part, id);
-    if (digest !== order.sha256) {
-      await dropPart(part);
-      throw new HostFailure(
-        "checksum_mismatch",
-        `model ${id}: ${shown(order.url)} has sha256 ${digest}, but the spec says ${order.sha256}`,
-        "correct sha256 or source.url in the spec; the download was deleted",
-      );
-    }
     await rename(part, downloadedFile(host, id));
-    await recordSha256(host, downloadedFile(host, id), digest);
+    await recordSha256(host, downloadedFile(host, id), order.sha256);
     await dropPart(part);
     await syncFolder(host.paths.downloads);
     await tell({ state: "done" });
