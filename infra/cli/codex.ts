@@ -3,12 +3,12 @@ import { randomUUID } from "node:crypto";
 import { chmod, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline/promises";
 import { type Artifact, endpointFiles } from "../codex/artifacts.ts";
 import { homeFaults } from "../codex/home-faults.ts";
 import { type Change, type InstallRecord, planInstall, planUninstall, recordName } from "../codex/install.ts";
 import { readEnvironment, readProfile } from "../codex/profile.ts";
 import { type CatalogEntry, renderCatalog } from "../spec/codex-catalog.ts";
+import { agree } from "./ask.ts";
 import { changeLines } from "./change-lines.ts";
 import { CliFault } from "./fault.ts";
 import { askPulumi } from "./pulumi.ts";
@@ -165,17 +165,12 @@ function show(folder: string, changes: readonly Change[]): void {
 
 async function agreed(folder: string, changes: readonly Change[], { yes, json }: CodexOptions): Promise<boolean> {
   if (!json) show(folder, changes);
-  if (yes) return true;
-  if (!process.stdin.isTTY)
-    throw new CliFault("nothing was changed: there is no terminal to ask at. Next: the same with --yes, or --dry-run");
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await asking.question("make these changes? [y/N] ");
-    if (/^y(es)?$/i.test(answer.trim())) return true;
-    throw new CliFault("nothing was changed");
-  } finally {
-    asking.close();
-  }
+  if (!yes)
+    await agree(
+      "make these changes?",
+      "nothing was changed: there is no terminal to ask at. Next: the same with --yes, or --dry-run",
+    );
+  return true;
 }
 
 /** Whole or not at all: a Codex that is starting just now finds the old file or the new one. A link stays one; a secret is never readable for others. */

@@ -2,10 +2,10 @@
 
 import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
-import { createInterface } from "node:readline/promises";
 import { Command, Option } from "commander";
 import { parse } from "yaml";
 import type { Become } from "../spec/host-documents.ts";
+import { agree } from "./ask.ts";
 import { CliFault } from "./fault.ts";
 import { bareFacts, type PrepareFacts, parseFacts, probeScript, type RootBy } from "./prepare/facts.ts";
 import { type PreparePlan, planPrepare, type Wanted } from "./prepare/plan.ts";
@@ -36,6 +36,7 @@ export interface PrepareOptions {
 
 export function prepareCommand(): Command {
   return new Command("prepare")
+    .exitOverride()
     .description("bring a bare Debian or Ubuntu box to where `pulumi up` works; shows each root command first")
     .option("--stack <name>", "take connection and owner from Pulumi.<name>.yaml")
     .option("--host <address>", "the box")
@@ -102,7 +103,11 @@ export async function prepare(
     say("Everything is there; nothing to do.");
     return 0;
   }
-  if (!options.yes && !(await agreed(box.name))) return 1;
+  if (!options.yes)
+    await agree(
+      `Run these commands as root on ${box.name}?`,
+      "Nobody is there to be asked (no terminal). Next: read the commands above and run again with --yes",
+    );
   await runAsRoot(box, renderScript(plan.steps), facts.rootBy);
 
   const left = planPrepare(await look(), wanted).steps.filter((step) => !step.alreadyDone);
@@ -124,17 +129,6 @@ export function described(facts: PrepareFacts, plan: PreparePlan): string[] {
     if (!step.alreadyDone) lines.push(...step.command.split("\n").map((line) => `            # ${line}`));
   }
   return [...lines, ...plan.notes.map((note) => `  note: ${note}`)];
-}
-
-async function agreed(name: string): Promise<boolean> {
-  if (!process.stdin.isTTY)
-    throw new CliFault(
-      "Nobody is there to be asked (no terminal). Next: read the commands above and run again with --yes",
-    );
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question(`Run these commands as root on ${name}? [y/N] `);
-  prompt.close();
-  return /^y(es)?$/i.test(answer.trim());
 }
 
 async function runAsRoot(box: Reach, script: string, rootBy: RootBy): Promise<void> {

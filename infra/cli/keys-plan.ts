@@ -1,10 +1,11 @@
 /** What `lmstack keys` makes of a stack's file: pure, from text to text, with everything that is not a key left as it was. */
 import { randomInt } from "node:crypto";
-import { type Document, isMap, isScalar, isSeq, parseDocument, Scalar, type YAMLMap, type YAMLSeq } from "yaml";
+import { type Document, isMap, isScalar, isSeq, type YAMLMap, type YAMLSeq } from "yaml";
 import { z } from "zod";
 import { faultLine } from "../spec/faults.ts";
 import { checkHostSpec } from "../spec/parse.ts";
 import { CliFault } from "./fault.ts";
+import { documentOf, quoted, specOf, specPath, textOf, word } from "./stack-yaml.ts";
 
 /** As typed. */
 export interface Wishes {
@@ -31,7 +32,7 @@ export interface Listed extends Entry {
   readonly secret: boolean;
 }
 
-const keysPath = ["config", "lmstack:host", "proxy", "keys"];
+const keysPath = [...specPath, "proxy", "keys"];
 export const secretName = (id: string): string => `lmstack:secret.${id}`;
 
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -130,17 +131,6 @@ export function listed(text: string, file: string): Listed[] {
 export const hasSecret = (text: string, file: string, id: string): boolean =>
   documentOf(text, file).hasIn(["config", secretName(id)]);
 
-function documentOf(text: string, file: string): Document {
-  const document = parseDocument(text);
-  const [error] = document.errors;
-  if (error) throw new CliFault(`${file} is not valid YAML: ${error.message}`);
-  if (!isMap(document.getIn(["config", "lmstack:host"])))
-    throw new CliFault(
-      `${file} has no lmstack:host, so there is nothing that a key could open. Next: write it (README, 'A real host in five steps')`,
-    );
-  return document;
-}
-
 const idOf = (item: unknown): unknown => {
   if (isScalar(item)) return item.value;
   return isMap(item) ? (item as YAMLMap).get("id") : undefined;
@@ -159,26 +149,9 @@ function nodeOf(document: Document, entry: Entry) {
   return document.createNode(fields, { flow: true });
 }
 
-/** Pulumi's YAML makes dates and numbers of more things than this one's, so only what begins as a word does is left bare. */
-const word = (text: string): Scalar => (/^[a-z]/i.test(text) ? new Scalar(text) : quoted(text));
-
-function quoted(text: string): Scalar {
-  const scalar = new Scalar(text);
-  scalar.type = Scalar.QUOTE_DOUBLE;
-  return scalar;
-}
-
-/** As Pulumi itself writes it, so that its next `config set` changes no line that this one wrote. */
-const textOf = (document: Document): string => document.toString({ lineWidth: 0, flowCollectionPadding: false });
-
-type Loose = Readonly<Record<string, unknown>> & { readonly proxy?: object };
-
-const specOf = (document: Document): Loose =>
-  (document.toJS() as { config: Record<string, Loose> }).config["lmstack:host"] ?? {};
-
 /** Judged without the other keys: a fault in one of those is not this one's, and would hide what is wrong with it. */
-function entryFaults(spec: Loose, entry: Entry): string[] {
-  const { faults } = checkHostSpec({ ...spec, proxy: { ...spec.proxy, keys: [entry] } });
+function entryFaults(spec: Record<string, unknown>, entry: Entry): string[] {
+  const { faults } = checkHostSpec({ ...spec, proxy: { ...(spec.proxy as object | undefined), keys: [entry] } });
   const own = faults.filter(({ where }) => where.startsWith("proxy.keys[0]"));
   return own.map((fault) => faultLine(fault).replaceAll("proxy.keys[0]", `the key ${entry.id}`));
 }

@@ -2,9 +2,6 @@
  * `lmstack keys`: who may use a stack's endpoint. A key is a secret and an entry in the stack's file; the secret comes first and goes last, so that
  * a stack whose command was cut short is still one that `pulumi up` takes.
  */
-import { randomUUID } from "node:crypto";
-import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { CliFault } from "./fault.ts";
 import {
   entryFor,
@@ -18,6 +15,7 @@ import {
   withoutKey,
 } from "./keys-plan.ts";
 import { askPulumi, projectRoot } from "./pulumi.ts";
+import { readStack, stackOf, writeStack } from "./stack-file.ts";
 
 export interface KeysOptions {
   readonly stack?: string;
@@ -26,9 +24,10 @@ export interface KeysOptions {
 
 /** Prints the key on stdout, this once, and everything else on stderr. */
 export async function add(id: string, options: KeysOptions & Wishes, folder: string = projectRoot): Promise<void> {
-  const { stack, name } = await stackOf(options.stack, folder);
+  const file = await stackOf(options.stack, folder);
+  const { stack, name } = file;
   const entry = entryFor(id, options, new Date());
-  const before = await textOf(folder, name);
+  const before = await readStack(file);
   withKey(before, name, entry);
   if (hasSecret(before, name, id))
     throw new CliFault(
@@ -39,7 +38,7 @@ export async function add(id: string, options: KeysOptions & Wishes, folder: str
   await askPulumi(["config", "set", "--secret", secretName(id)], stack, { folder, input: key });
   try {
     // Read again: Pulumi has just written the secret into it.
-    await write(folder, name, withKey(await textOf(folder, name), name, entry));
+    await writeStack(file, withKey(await readStack(file), name, entry));
   } catch (cause) {
     throw new CliFault(
       `the secret ${secretName(id)} is stored, but the key could not be written into ${name} (${(cause as Error).message}), so nothing is served with it. ` +
@@ -54,8 +53,9 @@ export async function add(id: string, options: KeysOptions & Wishes, folder: str
 }
 
 export async function list(options: KeysOptions, folder: string = projectRoot): Promise<void> {
-  const { stack, name } = await stackOf(options.stack, folder);
-  const keys = listed(await textOf(folder, name), name);
+  const file = await stackOf(options.stack, folder);
+  const { stack, name } = file;
+  const keys = listed(await readStack(file), name);
   if (options.json) console.log(JSON.stringify(keys));
   else if (keys.length === 0) console.error(`no keys. Next: lmstack keys add NAME --stack ${stack}`);
   else for (const line of table(keys, new Date())) console.log(line);
@@ -63,15 +63,16 @@ export async function list(options: KeysOptions, folder: string = projectRoot): 
 
 /** Safe to run again until both are gone. */
 export async function revoke(id: string, options: KeysOptions, folder: string = projectRoot): Promise<void> {
-  const { stack, name } = await stackOf(options.stack, folder);
-  const before = await textOf(folder, name);
+  const file = await stackOf(options.stack, folder);
+  const { stack, name } = file;
+  const before = await readStack(file);
   const { text, found, refusal } = withoutKey(before, name, id);
   const secret = hasSecret(before, name, id);
   if (!found && !secret) {
     const known = listed(before, name).map((key) => key.id);
     throw new CliFault(`${name} has no key ${id}; it has ${known.join(", ") || "none"}`);
   }
-  if (found) await write(folder, name, text);
+  if (found) await writeStack(file, text);
   if (secret) {
     await askPulumi(["config", "rm", secretName(id)], stack, { folder }).catch((cause: Error) => {
       throw new CliFault(
@@ -83,32 +84,6 @@ export async function revoke(id: string, options: KeysOptions, folder: string = 
   if (options.json) console.log(JSON.stringify({ id, stack }));
   console.error(`${id} is gone from ${name}; a host that knows it lets it in until: pulumi up --stack ${stack}`);
   if (refusal !== undefined) console.error(`it was the last one, so that will be refused. ${refusal}`);
-}
-
-/** The stack as Pulumi is told it, and the name of its file. */
-async function stackOf(given: string | undefined, folder: string): Promise<{ stack: string; name: string }> {
-  const stack = (given ?? (await askPulumi(["stack", "--show-name"], undefined, { folder }))).trim();
-  return { stack, name: `Pulumi.${stack.split("/").at(-1)}.yaml` };
-}
-
-async function textOf(folder: string, name: string): Promise<string> {
-  return await readFile(join(folder, name), "utf8").catch((cause: NodeJS.ErrnoException) => {
-    throw new CliFault(`${name} cannot be read (${cause.code}). Next: name an existing stack with --stack`, { cause });
-  });
-}
-
-/** Whole or not at all: whoever reads or kills in between finds the old file or the new one. */
-async function write(folder: string, name: string, text: string): Promise<void> {
-  // A link stays one.
-  const file = await realpath(join(folder, name));
-  const staging = `${file}.${randomUUID()}`;
-  try {
-    await writeFile(staging, text, { mode: (await stat(file)).mode });
-    await rename(staging, file);
-  } catch (error) {
-    await rm(staging, { force: true });
-    throw error;
-  }
 }
 
 function table(keys: readonly Listed[], now: Date): string[] {

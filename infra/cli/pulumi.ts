@@ -7,9 +7,16 @@ export const projectRoot = fileURLToPath(new URL("../../", import.meta.url));
 
 const ofStack = (stack: string | undefined): string[] => (stack === undefined ? [] : ["--stack", stack]);
 
-/** The engine's own environment: what the set-up prints, unless it runs around us already. */
+/** The engine's own environment: what the set-up prints, unless it runs around us already. Asked once a command. */
 async function environment(): Promise<Record<string, string>> {
   if (process.env.LMSTACK_NODE) return {};
+  setUp ??= printedEnvironment();
+  return await setUp;
+}
+
+let setUp: Promise<Record<string, string>> | undefined;
+
+async function printedEnvironment(): Promise<Record<string, string>> {
   const script = `${projectRoot}infra/setup/run.mjs`;
   const { stdout } = await execa(process.execPath, [script, "--print-env"], { stderr: "inherit" });
   const lines = stdout.split("\n").map((line) => /^export (\w+)='(.*)'$/.exec(line));
@@ -26,22 +33,45 @@ async function environment(): Promise<Record<string, string>> {
 export async function askPulumi(
   args: readonly string[],
   stack: string | undefined,
-  options: { readonly input?: string; readonly folder?: string } = {},
+  options: { readonly input?: string; readonly folder?: string; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<string> {
   const all = [...args, ...ofStack(stack), "--non-interactive"];
   const { input = "", folder: cwd = projectRoot } = options;
-  const result = await execa("pulumi", all, { cwd, input, env: await environment(), reject: false });
+  const env = { ...(await environment()), ...options.env };
+  const result = await execa("pulumi", all, { cwd, input, env, reject: false });
   if (result.failed) throw new CliFault(`pulumi ${args.join(" ")}: ${result.stderr?.trim() || result.message}`);
   return result.stdout;
 }
 
-/** With the user's own terminal. @returns the exit status */
-export async function runPulumi(args: readonly string[]): Promise<number> {
+/**
+ * With the user's own terminal.
+ * @param options `quiet` leaves standard output to our own result: pulumi's goes to standard error
+ * @returns the exit status
+ */
+export async function runPulumi(
+  args: readonly string[],
+  options: {
+    readonly quiet?: boolean | undefined;
+    readonly folder?: string;
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
+): Promise<number> {
   const result = await execa("pulumi", args, {
-    cwd: projectRoot,
-    env: await environment(),
-    stdio: "inherit",
+    cwd: options.folder ?? projectRoot,
+    env: { ...(await environment()), ...options.env },
+    stdin: "inherit",
+    stdout: options.quiet ? process.stderr : "inherit",
+    stderr: "inherit",
     reject: false,
   });
+  if (result.code === "ENOENT") throw new CliFault("no `pulumi` on this machine. Next: `npm run setup`");
   return result.exitCode ?? 1;
 }
+
+export async function hasStack(stack: string): Promise<boolean> {
+  const all = JSON.parse(await askPulumi(["stack", "ls", "--json"], undefined)) as { name: string }[];
+  return all.some(({ name }) => name === stack || name.endsWith(`/${stack}`));
+}
+
+/** And selects it, so that the verbs after this one mean it. */
+export const makeStack = (stack: string): Promise<string> => askPulumi(["stack", "init"], stack);

@@ -1,6 +1,7 @@
 // Set-up as a table of contents: packages, Docker, engine; then the program that was asked for, on the Node of the clone.
 
 import { delimiter, join } from "node:path";
+import { backendEnvironment } from "./backend.mjs";
 import { ensureDocker } from "./docker.mjs";
 import { ensureEngine } from "./engine.mjs";
 import { clone, cloneNode } from "./folders.mjs";
@@ -13,6 +14,7 @@ function changedEnvironment(engine, docker) {
   const folders = [join(clone, "node_modules", ".bin"), engine.pathFolder, process.env.PATH];
   return {
     ...engine.env,
+    ...backendEnvironment({ ...process.env, ...engine.env }),
     PATH: [...new Set(folders.filter(Boolean).join(delimiter).split(delimiter))].join(delimiter),
     LMSTACK_NODE: cloneNode,
     LMSTACK_DOCKER: docker,

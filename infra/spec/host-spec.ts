@@ -162,7 +162,7 @@ export const sections = {
   platform: z.enum(["linux-cuda", "linux-cpu", "macos-metal"]),
   connection: z.discriminatedUnion("local", [remote, local]),
   lmstudio: lmstudio.prefault({}),
-  models: z.array(model).min(1),
+  models: z.array(model),
   proxy: proxy.prefault({}),
   codex: codex.prefault({}),
 };

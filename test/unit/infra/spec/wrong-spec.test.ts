@@ -45,7 +45,7 @@ const wrong: readonly (readonly [string, Readonly<Record<string, unknown>>, stri
   ["a host that would be an option of ssh", { "connection.host": "-oProxyCommand=sh" }, "connection.host", /host name/],
   ["a jump host that would be an option of ssh", { "connection.proxyJump": "-oX" }, "connection.proxyJump", /user@/],
   ["local and remote at once", { "connection.local": true }, "connection.host", /does not exist/],
-  ["no models", { models: [] }, "models", /at least 1/],
+  ["no word about models", { models: undefined }, "models", /an array/],
   ["two models with one id", { "models[1]": { ...exampleSpec().models[0] } }, "models[1].id", /as models\[0\]/],
   [
     "two ids that differ only in case",

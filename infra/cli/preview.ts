@@ -1,0 +1,42 @@
+/** `pulumi preview` of a stack's file that is not written, and of a stack that may not exist yet: nothing is left behind. */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { askPulumi, projectRoot, runPulumi } from "./pulumi.ts";
+import type { StackFile } from "./stack-file.ts";
+
+/**
+ * @param text of the file; what it holds encrypted can be read only where the stack exists
+ * @param quiet standard output is left alone
+ * @returns pulumi's exit status
+ */
+export async function preview(
+  { stack, name }: StackFile,
+  text: string,
+  exists: boolean,
+  quiet: boolean | undefined,
+): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), "lmstack-preview-"));
+  const file = join(folder, name);
+  try {
+    await writeFile(file, text, { mode: 0o600 });
+    const words = ["preview", "--stack", stack, "--config-file", file, "--non-interactive"];
+    if (exists) return await runPulumi(words, { quiet });
+    const project = {
+      name: "lmstack",
+      runtime: { name: "nodejs", options: { typescript: false } },
+      main: join(projectRoot, "infra/main.js"),
+    };
+    await writeFile(join(folder, "Pulumi.yaml"), JSON.stringify(project));
+    await mkdir(join(folder, "state"));
+    const env = {
+      PULUMI_BACKEND_URL: pathToFileURL(join(folder, "state")).href,
+      ...(/^encryptionsalt:/m.test(text) ? {} : { PULUMI_CONFIG_PASSPHRASE: "of a preview that is thrown away" }),
+    };
+    await askPulumi(["stack", "init", "--no-select"], stack, { folder, env });
+    return await runPulumi(words, { quiet, folder, env });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
