@@ -34,6 +34,7 @@ export async function proveEndpoint({ baseUrl, models, key }: ProofRequest): Pro
     const words = proofFault(baseUrl, id, thinking, asked);
     if (words !== null) return { ok: false, reached: true, words };
   }
+  if (models.length === 0) return { ok: true, reached: true, words: "no model is declared, so nothing was asked" };
   return { ok: true, reached: true, words: `${baseUrl} answers for ${models.map(({ id }) => id).join(", ")}` };
 }
 
