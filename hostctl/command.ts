@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Become } from "../infra/spec/host-documents.ts";
 import { HostFailure } from "./failure.ts";
 import type { Host } from "./host.ts";
+import { pause } from "./pause.ts";
 
 export interface Outcome {
   /** Null when the program could not be started, was killed or ran out of time. */
@@ -65,6 +66,20 @@ export async function run(host: Host, file: string, args: readonly string[], opt
     child.on("exit", (code) => setTimeout(settle, 100, code).unref());
     if (child.pid !== undefined) options.onPid?.(child.pid);
   });
+}
+
+/** A program whose file was written a moment ago may be refused with "Text file busy", by the kernel or by what it starts: tried again. */
+export async function runWhenFree(
+  host: Host,
+  file: string,
+  args: readonly string[],
+  options: RunOptions,
+): Promise<Outcome> {
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await run(host, file, args, options);
+    if (!/text file busy|ETXTBSY/i.test(outcome.stderr) || attempt === 6) return outcome;
+    await pause(attempt * 500);
+  }
 }
 
 /** Node's own pipes are sockets, which nobody can open again as /dev/stdin: an unlinked file is what `install` can read. */

@@ -23,6 +23,7 @@ const lmstudio = z.object({
   platform: z.enum(["linux-cuda", "linux-cpu", "macos-metal"]),
   version: folderName,
   url: z.url({ protocol: /^(https?|file)$/ }),
+  mirrors: z.array(z.url({ protocol: /^https?$/ })).exactOptional(),
   sha512: hex(128).exactOptional(),
   engine: z.object({ name: z.string().min(1), version: z.string().min(1) }).exactOptional(),
   backendPort: port,

@@ -5,7 +5,7 @@
  */
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
-import { lastLine, type Outcome, type RunOptions, run } from "../command.ts";
+import { lastLine, type Outcome, type RunOptions, runWhenFree } from "../command.ts";
 import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { pause } from "../pause.ts";
@@ -52,13 +52,9 @@ export async function lmsExists(host: Host): Promise<boolean> {
   );
 }
 
-/** HOME is always exported: LM Studio finds its folder by it. "Text file busy" happens right after a daemon start: tried again. */
+/** HOME is always exported: LM Studio finds its folder by it. "Text file busy" happens right after a daemon start. */
 async function lms(host: Host, args: readonly string[], options: Partial<RunOptions> = {}): Promise<Outcome> {
-  for (let attempt = 1; ; attempt++) {
-    const outcome = await run(host, lmsPath(host), args, { timeoutMs: 30 * second, ...options });
-    if (!/text file busy|ETXTBSY/i.test(outcome.stderr) || attempt === 6) return outcome;
-    await pause(attempt * 500);
-  }
+  return await runWhenFree(host, lmsPath(host), args, { timeoutMs: 30 * second, ...options });
 }
 
 /** A JSON document somewhere in stdout: spinner bytes may come before it. */

@@ -8,48 +8,48 @@ import type { Host } from "../host.ts";
 import { clearIncidents } from "../incidents.ts";
 import { listeners } from "../listeners.ts";
 import { greeting } from "../lmstudio/http.ts";
-import { bootstrap, installedVersion, readInstalled, stageTarball, uninstall } from "../lmstudio/installation.ts";
+import { bootstrap, installedVersion, keptVersion, uninstall } from "../lmstudio/installation.ts";
+import { changeInstalled, readInstalled } from "../lmstudio/installed.ts";
 import { daemonDown, daemonStatus, daemonUp, lmsExists, load, ps, serverStart, serverStop } from "../lmstudio/lms.ts";
 import { requireMachine } from "../lmstudio/prerequisites.ts";
 import { applySettings, pendingSettings, restoreSettings, settingsDrift } from "../lmstudio/settings.ts";
+import { stageTarball } from "../lmstudio/tarball.ts";
 import { digestOfText, forgetService, recordedService, recordService } from "../service/record.ts";
 import { refuseSystemUnit, supervisorService } from "../service/service.ts";
 import { askSupervisor, settled } from "../supervisor/ask.ts";
-import { dropLmstudio, dropUnlisted, lmstudioDigest, storeLmstudio } from "../supervisor/desired.ts";
+import { dropLmstudio, dropUnlisted, lmstudioDigest, readLmstudio, storeLmstudio } from "../supervisor/desired.ts";
 import { dropToken, storeToken } from "../tokens.ts";
+import { type Candidate, endLeftOver, tryVersion } from "../upgrade/trial.ts";
 
 const readyMs = 1_800_000;
 
 export async function convergeLmstudio(host: Host, document: LmstudioDocument): Promise<Change[]> {
-  const version = await installedVersion(host);
   const adopted = (await lmsExists(host)) && (await readInstalled(host)) === null;
   await refuseEarly(host, document);
+  const service = supervisorService(host, document.become, document.mounts);
+  await endLeftOver(host, service);
+  const version = await installedVersion(host);
   const changes: Change[] = [];
-  let staging: string | null = null;
+  let candidate: Candidate | null = null;
   if (adopted) await adopt(host, document, version, changes);
   else if (version !== document.version) {
-    await requireMachine(host, document.platform);
-    if (document.sha512 === undefined) {
-      throw new HostFailure(
-        "bad_document",
-        "lmstudio.sha512 is needed: this host has no LM Studio that could be taken over",
-        "put the sha512 of that version's tarball into the spec",
-      );
-    }
-    staging = await stageTarball(host, document);
+    candidate = await stage(host, document);
+    changes.push({ what: "LM Studio", from: version, to: document.version });
   }
-  const service = supervisorService(host, document.become, document.mounts);
+  const serving = await readLmstudio(host);
+  if (candidate !== null && version !== null && serving !== null) {
+    // What is no longer declared is unloaded by the upgrade's success only: the way back wants it.
+    await tryVersion(host, candidate, version, serving, service);
+    candidate = null;
+  }
   const settings = adopted ? await settingsDrift(host) : await pendingSettings(host, document.backendPort);
-  if (staging !== null || settings.length > 0) {
+  if (candidate !== null || settings.length > 0) {
     // Both need the daemon down, and the supervisor would start it again.
     const { active } = await service.state();
     await service.stop();
     try {
       await daemonDown(host);
-      if (staging !== null) {
-        await bootstrap(host, document, staging);
-        changes.push({ what: "LM Studio", from: version, to: document.version });
-      }
+      if (candidate !== null) await bootstrap(host, document.version, candidate.sha512, candidate.folder);
       changes.push(...(await applySettings(host, document.backendPort)));
     } catch (error) {
       // What served before goes on serving.
@@ -77,9 +77,25 @@ export async function convergeLmstudio(host: Host, document: LmstudioDocument): 
     if (!settled(status.lmstudio, lmstudioDigest(document), "LM Studio")) return false;
     return Object.values(status.models).every((model) => model.state !== "working");
   });
+  await changeInstalled(host, () => ({ good: document.version }));
   await clearIncidents(host, "lmstudio");
   await storeToken(host, "lmstudio", document.token);
   return changes;
+}
+
+/** From here if it was kept, else from its archive. */
+async function stage(host: Host, document: LmstudioDocument): Promise<Candidate> {
+  const { version, sha512 } = document;
+  if (sha512 === undefined) {
+    throw new HostFailure(
+      "bad_document",
+      "lmstudio.sha512 is needed: this host has no LM Studio that could be taken over",
+      "put the sha512 of that version's tarball into the spec",
+    );
+  }
+  await requireMachine(host, document.platform);
+  const kept = await keptVersion(host, version, sha512);
+  return { document, sha512, folder: kept ?? (await stageTarball(host, document, sha512)) };
 }
 
 /** What would fail later anyway fails before anything is touched. */

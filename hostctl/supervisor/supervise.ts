@@ -12,6 +12,7 @@ import { daemonDown } from "../lmstudio/lms.ts";
 import { tryLock } from "../lock.ts";
 import { pause } from "../pause.ts";
 import { endProcess, isSame, markOf } from "../process.ts";
+import { tendTrial } from "../upgrade/way-back.ts";
 import { act } from "./act.ts";
 import { type Channel, openChannel } from "./channel.ts";
 import { type Desired, decide, type Memory, type World } from "./decide.ts";
@@ -102,11 +103,15 @@ class Supervisor {
   private async turn(): Promise<boolean> {
     this.seen = this.pokes;
     const { seen } = this;
+    const trial = await tendTrial(this.host);
+    if (trial !== null) this.before = null;
+    if (trial === "apart") return false;
     const desired = await readDesired(this.host);
     await this.notebook.refresh();
     const world = await this.watch.look(desired);
     if (this.watch.daemon !== null) await this.notebook.newDaemon(this.watch.daemon, false);
-    await this.noteIncidents(desired, world);
+    // What a version does while it is tried is told by who tries it.
+    if (trial === null) await this.noteIncidents(desired, world);
     for (const model of this.holds.models)
       if (holdIsOver(model, desired, world, this.notebook.memory)) await this.holds.end(model);
     await this.report(desired, world, seen);

@@ -23,6 +23,8 @@ export interface LmstudioDocument extends Envelope {
   readonly version: string;
   /** Where the tarball comes from: https, http or file URL as seen from the host. */
   readonly url: string;
+  /** Other https or http addresses of the same bytes. */
+  readonly mirrors?: readonly string[];
   /** Hex SHA-512 of the tarball; absent only for a host whose LM Studio is adopted as it is. */
   readonly sha512?: string;
   readonly engine?: { readonly name: string; readonly version: string };

@@ -67,6 +67,10 @@ export interface Traps {
   crashAfterRequests: number | null;
   /** Connections are taken and nothing is answered. */
   serverHangs: boolean;
+  /** `server start` starts nothing. */
+  serverDoesNotListen: boolean;
+  /** The whole process dies as soon as it has started. */
+  crashAtStart: boolean;
   /** Memory of the GPU: a load that does not fit beside what is loaded fails. Null: there is always room. */
   gpuMemoryBytes: number | null;
   /** Pace at which a model's file is read by a load, on top of `loadMs`. Null: at once. */
@@ -118,6 +122,8 @@ export const defaultTraps: Traps = {
   crashAfterTokens: null,
   crashAfterRequests: null,
   serverHangs: false,
+  serverDoesNotListen: false,
+  crashAtStart: false,
   gpuMemoryBytes: null,
   loadBytesPerSecond: null,
   engineUpdatesItself: false,

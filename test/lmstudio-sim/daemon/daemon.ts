@@ -103,6 +103,7 @@ export class Daemon {
   async #listen(call: ServerCall): Promise<void> {
     await this.#server?.close();
     this.#server = null;
+    if (this.#traps().serverDoesNotListen) return;
     this.#server = await startHttpServer({
       host: call.bind,
       port: call.port,

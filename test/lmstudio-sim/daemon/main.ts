@@ -46,7 +46,8 @@ async function install(home: string): Promise<void> {
 
 async function run(home: string): Promise<void> {
   process.title = "llmster";
-  const traps = readTraps(home);
+  const traps = readTraps(home, version);
+  if (traps.crashAtStart) process.kill(process.pid, "SIGKILL");
   // Two `lms` calls that wake the daemon at once start two processes; the second finds the name taken and goes away.
   if (!(await becomeOnly(home))) return;
   if (traps.daemonStartMs > 0) await delay(traps.daemonStartMs);

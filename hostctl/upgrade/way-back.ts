@@ -1,0 +1,64 @@
+/** Back to the version that served before a trial, whoever finds that the trial is over: who began it, the next `up`, or the supervisor. */
+import { HostFailure } from "../failure.ts";
+import type { Host } from "../host.ts";
+import { installedVersion, pruneVersions } from "../lmstudio/installation.ts";
+import { changeInstalled, readInstalled } from "../lmstudio/installed.ts";
+import { daemonDown } from "../lmstudio/lms.ts";
+import { tryLock } from "../lock.ts";
+import { endProcess, isSame } from "../process.ts";
+import { storeLmstudio } from "../supervisor/desired.ts";
+import { keptDaemon } from "../supervisor/notebook.ts";
+import { dropFiles, restoreFiles } from "./kept-files.ts";
+
+/** Held for as long as a trial lasts. The kernel lets go of it when its holder dies, and then the trial is nobody's. */
+export const upgradeLock = "upgrade";
+
+/** Call with the lock held and the supervisor out of the way. May be called again after a kill at any moment. */
+export async function goBack(host: Host): Promise<void> {
+  const installed = await readInstalled(host);
+  if (installed?.trial === null || installed?.trial === undefined) return;
+  const { from, to, before } = installed.trial;
+  // The newer `lms` may be broken: the older one, which is back after the next step, is asked as well.
+  await daemonDown(host).catch(() => {});
+  await restoreFiles(host);
+  await daemonDown(host);
+  // One that hangs answers neither.
+  const { daemon } = await keptDaemon(host);
+  if (isSame(daemon)) await endProcess(daemon, 3000);
+  const found = await installedVersion(host);
+  if (found !== from) {
+    throw new HostFailure(
+      "daemon_failed",
+      `the way back from LM Studio ${to} to ${from} is not there: ${found ?? "nothing"} would start`,
+      `look at ~/.lmstudio/llmster on the host; \`pulumi destroy\` and \`pulumi up\` install ${from} anew`,
+    );
+  }
+  await storeLmstudio(host, before);
+  await pruneVersions(
+    host,
+    installed.versions.map(({ version }) => version).filter((version) => version !== to),
+  );
+  await changeInstalled(host, () => ({ trial: null }));
+  await dropFiles(host);
+}
+
+/**
+ * For the supervisor, before each look. `apart`: another process is changing versions, so it keeps its hands off. `proving`: it brings the
+ * newer version up as it would any. A trial that nobody holds any more is undone here.
+ */
+export async function tendTrial(host: Host): Promise<"apart" | "proving" | null> {
+  const seen = (await readInstalled(host))?.trial ?? null;
+  if (seen === null) return null;
+  const release = await tryLock(host, upgradeLock);
+  if (release === null) return seen.phase === "proving" ? "proving" : "apart";
+  try {
+    // Ended between the two looks, or really abandoned.
+    const trial = (await readInstalled(host))?.trial ?? null;
+    if (trial === null) return null;
+    host.say(`the upgrade to LM Studio ${trial.to} was broken off: going back to ${trial.from}`);
+    await goBack(host);
+    return null;
+  } finally {
+    await release();
+  }
+}
