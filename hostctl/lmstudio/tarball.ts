@@ -13,6 +13,9 @@ import { shown } from "../transfer/exchange.ts";
 import { fetchVerified, progressLine } from "../transfer/fetch.ts";
 import { Rate } from "../transfer/pace.ts";
 
+/** The archive, what comes out of it, and what bootstrap copies, for each byte of the archive: gzip halves programs at best. */
+export const archiveTimes = 4;
+
 /** @returns the folder that holds the verified version */
 export async function stageTarball(host: Host, document: LmstudioDocument, sha512: string): Promise<string> {
   const tarball = document.url.startsWith("file:")
@@ -57,6 +60,7 @@ async function fetchTarball(host: Host, document: LmstudioDocument, sha512: stri
     digest: { algorithm: "sha512", hex: sha512.toLowerCase() } as const,
   };
   await fetchVerified(order, part, {
+    spaceFactor: archiveTimes,
     onProgress: (progress) => {
       rate.see(progress.received, performance.now());
       say(progressLine("LM Studio", progress, rate.perSecond()));
