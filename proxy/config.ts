@@ -1,5 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { type ProxyConfig, proxyConfigSchema } from "../infra/spec/proxy-config.ts";
+import path from "node:path";
+import { instancesFileName } from "../infra/spec/host-layout.ts";
+import { instancesSchema, type ProxyConfig, proxyConfigSchema } from "../infra/spec/proxy-config.ts";
 
 /** The configuration cannot be used; the message lists every fault with its key. */
 export class ConfigFault extends Error {
@@ -26,4 +28,20 @@ export function parseConfig(text: string, file: string): ProxyConfig {
     (issue) => `${file}: ${issue.path.join(".") || "(top level)"}: ${issue.message}`,
   );
   throw new ConfigFault(faults.join("\n"));
+}
+
+export const instancesFile = (config: string): string => path.join(path.dirname(config), instancesFileName);
+
+/** What the supervisor says of instances; nothing without such a file. @throws ConfigFault */
+export async function readInstances(config: string): Promise<ProxyConfig["instances"]> {
+  const file = instancesFile(config);
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "{}";
+    throw new ConfigFault(`${file}: cannot be read (${error.code})`);
+  });
+  try {
+    return instancesSchema.parse(JSON.parse(text));
+  } catch {
+    throw new ConfigFault(`${file}: expected a JSON object from models to instances, as the supervisor writes it`);
+  }
 }

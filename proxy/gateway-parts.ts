@@ -12,6 +12,7 @@ import type { Searcher } from "./search/searcher.ts";
 import type { Observer } from "./seeing/observer.ts";
 import type { StrategyMemory } from "./thinking/memory.ts";
 import type { Catalog } from "./upstream/catalog.ts";
+import type { Instances } from "./upstream/instances.ts";
 
 export interface GatewayParts {
   readonly settings: { readonly current: ProxyConfig };
@@ -22,6 +23,7 @@ export interface GatewayParts {
   readonly gatekeeper: Gatekeeper;
   readonly admission: Admission;
   readonly catalog: Catalog;
+  readonly instances: Instances;
   readonly searcher: Searcher;
   readonly observer: Observer;
   readonly ownPaths: OwnPaths;

@@ -19,7 +19,7 @@ import { Fault } from "./errors/fault.ts";
 import { encodingFault, internalFault, unnamedFault, websocketFault } from "./errors/request-faults.ts";
 import type { GatewayMemory, GatewayParts } from "./gateway-parts.ts";
 import { ModelAnswer } from "./model-answer.ts";
-import { type Plan, type PlanFacts, planRequest } from "./plan.ts";
+import { type Plan, type PlanFacts, planRequest, renamedRequest } from "./plan.ts";
 import { ClientGone, hasBody } from "./relay/body.ts";
 import { Downstream } from "./relay/downstream.ts";
 import { relay } from "./relay/exchange.ts";
@@ -35,7 +35,9 @@ import type { RequestRecord } from "./seeing/record.ts";
 import type { JsonBody } from "./splice/body.ts";
 import { effortAlone, StrategyMemory } from "./thinking/memory.ts";
 import type { Strategy } from "./thinking/policy.ts";
-import { thinkingHeader, type Wish, wishOf } from "./thinking/wish.ts";
+import { switchOf, type Wish, wishOf } from "./thinking/wish.ts";
+import { ChosenInstance } from "./upstream/chosen-instance.ts";
+import { listedByModel } from "./upstream/instances.ts";
 import { listedModels } from "./upstream/model-list.ts";
 import { isDeclared } from "./upstream/readiness.ts";
 
@@ -49,6 +51,9 @@ export function createGateway(parts: GatewayParts): Handler {
     void served.run();
   };
 }
+
+/** `plan` makes the body that goes up, once it is known to which instance. */
+type Prepared = Omit<Plan, "chunks"> & { readonly plan: () => Buffer[] } & Pick<AnswerWork, "rounds" | "instead">;
 
 class ServedRequest {
   readonly #parts: GatewayParts;
@@ -71,6 +76,7 @@ class ServedRequest {
   #down: Downstream | undefined;
   #rewritten: readonly string[] = [];
   #answer: ModelAnswer | undefined;
+  readonly #instance: ChosenInstance;
 
   constructor(parts: GatewayParts, memory: GatewayMemory, request: IncomingMessage, response: ServerResponse) {
     this.#parts = parts;
@@ -81,6 +87,7 @@ class ServedRequest {
     this.#config = parts.settings.current;
     this.#target = targetOf(request);
     this.#path = this.#target.split("?", 1)[0] as string;
+    this.#instance = new ChosenInstance(parts.instances, request, parts.isAdmin(request));
   }
 
   async run(): Promise<void> {
@@ -136,36 +143,42 @@ class ServedRequest {
   /** Reading requests: nothing is rewritten, no slot is taken. */
   async #pass(route: Route, caller: Caller): Promise<Outcome> {
     const request = this.#request;
-    const listing = route.label === "/v1/models" && request.method === "GET";
+    const lists = route.label.endsWith("/models") && request.method === "GET";
     this.#continue();
-    const left = leftOutHeaders(this.#config, listing);
+    const left = leftOutHeaders(this.#config, lists || route.entry === true);
+    const { catalog, instances } = this.#parts;
+    const entry = route.entry ? instances.entry(this.#path) : undefined;
     const up: UpstreamRequest = {
       method: request.method ?? "GET",
-      path: this.#target,
+      path: entry?.path ?? this.#target,
       headers: requestHeaders(request.rawHeaders, left),
       // A body that is left unread on purpose must not close the client's connection.
       body: hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null,
     };
-    const { catalog } = this.#parts;
+    const listing = lists && route.label === "/v1/models";
     // A failure is LM Studio's, and the list itself will tell it; what was last heard does until then.
     if (listing) await catalog.loaded().catch(() => undefined);
     const known = (model: string) => catalog.known(model);
-    const list = (body: Buffer) => ({ body: listedModels(body, this.#config, caller.mayUse, known) });
-    return await this.#relay(route, up, [], listing ? { transform: list } : {});
+    const listed = (body: Buffer) => (listing ? listedModels(body, this.#config, caller.mayUse, known) : body);
+    const list = (body: Buffer) => ({ body: listed(listedByModel(body, instances.serving)) });
+    return await this.#relay(route, up, [], lists ? { transform: list } : { rename: entry?.rename });
   }
 
   async #work(route: Route, caller: Caller): Promise<Outcome> {
-    const { chunks, rewritten, droppedTools, calls, ...more } = await this.#prepare(route, caller);
-    const slot = await this.#slot(caller);
+    const { plan, rewritten, droppedTools, calls, ...more } = await this.#prepare(route, caller);
+    // An administrator's request to one instance waits for nobody.
+    const slot = this.#instance.pinned === undefined ? await this.#slot(caller) : undefined;
     try {
-      const up = this.#upstreamRequest(chunks);
+      const up = this.#upstreamRequest(plan());
       const extra: string[] = [];
       if (rewritten.length > 0) extra.push("x-lmstack-rewritten", headerList(rewritten));
       if (droppedTools.length > 0) extra.push("x-lmstack-dropped-tools", headerList(droppedTools));
-      if (slot.waitedMs >= 1) extra.push("x-lmstack-queued-ms", String(Math.round(slot.waitedMs)));
+      if (slot !== undefined && slot.waitedMs >= 1)
+        extra.push("x-lmstack-queued-ms", String(Math.round(slot.waitedMs)));
       return await this.#relay(route, up, extra, { ...this.#modelWork(route, calls), ...more });
     } finally {
-      slot.release();
+      this.#instance.end();
+      slot?.release();
     }
   }
 
@@ -176,7 +189,7 @@ class ServedRequest {
     return { method: this.#request.method ?? "POST", path: this.#target, headers, body: written(chunks, length) };
   }
 
-  async #prepare(route: Route, caller: Caller): Promise<Plan & Pick<AnswerWork, "rounds" | "instead">> {
+  async #prepare(route: Route, caller: Caller): Promise<Prepared> {
     const request = this.#request;
     const encoding = request.headers["content-encoding"];
     if (encoding !== undefined && encoding.toLowerCase() !== "identity") throw encodingFault(encoding);
@@ -192,7 +205,8 @@ class ServedRequest {
     this.#stream = stream !== undefined && body.json.source(stream) === "true";
     const { endpoint } = route;
     if (endpoint === undefined || !body.whole) {
-      return { chunks: body.json.chunks.list, rewritten: [], droppedTools: [] };
+      const plan = () => renamedRequest(body.json, wish.model, this.#instance.choose(wish.model));
+      return { plan, rewritten: [], droppedTools: [] };
     }
     const { codexTools, noThink } = this.#config;
     const asks = endpoint === "responses" ? holdsImages(body.json) : wish.thinking === "off";
@@ -205,9 +219,14 @@ class ServedRequest {
     const memo = this.#memory.requests;
     const previousId = this.#memory.names.ownOf(body.json.text("previous_response_id"));
     const facts = { previousId, endpoint, wish, strategy, options, codexTools, memo, images: model?.vision, search };
-    const planned = (json: JsonBody, other: Partial<PlanFacts> = {}) => planRequest(json, { ...facts, ...other });
-    const plan = planned(body.json);
-    this.#rewritten = plan.rewritten;
+    const planned = (json: JsonBody, other: Partial<PlanFacts> = {}) =>
+      planRequest(json, { ...facts, instance: this.#instance.choose(wish.model), ...other });
+    const instance = this.#instance.pinned ?? this.#parts.instances.of(wish.model ?? "");
+    // What is wrong with a request is told before it waits.
+    const { chunks, ...first } = planRequest(body.json, { ...facts, instance });
+    this.#rewritten = first.rewritten;
+    const again = () => (this.#instance.choose(wish.model) === instance ? chunks : planned(body.json).chunks);
+    const plan = { ...first, plan: again };
     const rounds = this.#rounds(plan.calls, (items) => planned(continuedRequest(body.json, items)).chunks);
     const mayPrefill = noThink === "auto" && endpoint === "chat" && wish.thinking === "off" && strategy.prefill;
     if (!mayPrefill || body.json.find("messages")?.elements?.at(-1)?.role === "assistant") return { ...plan, rounds };
@@ -298,9 +317,11 @@ class ServedRequest {
     const onAnswer = (status: number) => {
       if (status < 400) this.#body = undefined;
     };
-    if (form === undefined) return { onAnswer };
+    const { rename } = this.#instance;
+    if (form === undefined) return { onAnswer, rename };
     const work: AnswerWork = {
       onAnswer,
+      rename,
       meter: (stream) => new AnswerMeter(form, stream),
       onGap: (ms) => observer.gap(model, ms),
       onStream: (open) => observer.stream(open),
@@ -373,9 +394,4 @@ function formOf({ form }: Route): AnswerForm | undefined {
 /** Only then it matters whether the model can see. */
 function holdsImages(body: JsonBody): boolean {
   return body.find("input")?.elements?.some(({ images }) => images) === true;
-}
-
-function switchOf(request: IncomingMessage): string | undefined {
-  const value = request.headers[thinkingHeader];
-  return Array.isArray(value) ? value[0] : value;
 }

@@ -14,6 +14,8 @@ export interface PlanFacts extends Omit<ThinkingRequest, "thinking">, RequestOpt
   readonly memo: RequestMemo;
   /** LM Studio's id of the response that the request goes on from, where the client was told another. */
   readonly previousId?: string | undefined;
+  /** LM Studio's name of the instance that answers for the model. */
+  readonly instance: string | undefined;
 }
 
 export interface Plan {
@@ -29,14 +31,12 @@ export interface Plan {
 /** Throws `SyntaxError` when a part that has to be read is not JSON inside. */
 export function planRequest(
   body: JsonBody,
-  { wish, codexTools, memo, previousId, images, search, ...request }: PlanFacts,
+  { wish, codexTools, memo, previousId, images, search, instance, ...request }: PlanFacts,
 ): Plan {
   const rewriting = new Rewriting(body);
   const rewritten: string[] = [];
-  if (wish.aliased) {
-    rewriting.set("model", JSON.stringify(wish.model));
-    rewritten.push("model-alias");
-  }
+  if (wish.aliased || instance !== wish.model) rewriting.set("model", JSON.stringify(instance));
+  if (wish.aliased) rewritten.push("model-alias");
   if (previousId !== undefined) {
     rewriting.set("previous_response_id", JSON.stringify(previousId));
     rewritten.push("previous-response");
@@ -51,6 +51,14 @@ export function planRequest(
   // Behind them: only then it is known what goes last in a conversation.
   if (switchThinking(rewriting, { ...request, thinking: wish.thinking })) rewritten.push(`thinking-${wish.thinking}`);
   return { chunks: rewriting.chunks(), rewritten: [...rewritten, ...applied], ...found };
+}
+
+/** For an endpoint whose body is left as it is, but for the name of the instance that answers for its model. */
+export function renamedRequest(body: JsonBody, model: string | undefined, instance: string | undefined): Buffer[] {
+  if (instance === model) return body.chunks.list;
+  const rewriting = new Rewriting(body);
+  rewriting.set("model", JSON.stringify(instance));
+  return rewriting.chunks();
 }
 
 type Fitting = Pick<PlanFacts, "endpoint" | "codexTools" | "memo"> & RequestOptions;

@@ -13,6 +13,8 @@ export interface Route {
   readonly form?: AnswerForm | "embeddings";
   /** Present where the body is rewritten. */
   readonly endpoint?: SwitchedEndpoint;
+  /** The last part of the path names a model. */
+  readonly entry?: boolean;
 }
 
 const work = ["POST"];
@@ -64,7 +66,21 @@ function entryRoute(path: string): Route | undefined {
   const family = oneModel.exec(path)?.[1];
   return family === undefined
     ? undefined
-    : { label: `/${family.toLowerCase()}/models/{id}`, dialect: "chat", methods: reading };
+    : { label: `/${family.toLowerCase()}/models/{id}`, dialect: "chat", methods: reading, entry: true };
+}
+
+/** The model that an entry's path names; undefined when it is not well encoded. */
+export function entryName(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path.replace(oneModel, ""));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The path of another model's entry. */
+export function entryPath(path: string, model = ""): string {
+  return (oneModel.exec(path)?.[0] ?? "") + encodeURIComponent(model);
 }
 
 function methodFault(method: string, path: string, methods: readonly string[]): Fault {

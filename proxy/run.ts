@@ -19,6 +19,7 @@ import { ProxySources } from "./page/sources.ts";
 import { Searcher } from "./search/searcher.ts";
 import { Eyes } from "./seeing/eyes.ts";
 import { Catalog } from "./upstream/catalog.ts";
+import { Instances } from "./upstream/instances.ts";
 import { LoadWatch } from "./upstream/load-watch.ts";
 import { isDeclared, readiness } from "./upstream/readiness.ts";
 import { slotMismatchTeller, slotsOf } from "./upstream/slots.ts";
@@ -71,7 +72,8 @@ export async function startProxy(
     headersTimeout: 0,
     bodyTimeout: 0,
   });
-  const catalog = new Catalog(upstream);
+  const instances = new Instances(() => live.current.instances);
+  const catalog = new Catalog(upstream, undefined, () => instances.serving);
   const admission = new Admission({
     limits: () => live.current.limits,
     slotsOf: (model) => slotsOf(live.current.models, catalog, model),
@@ -84,7 +86,11 @@ export async function startProxy(
     tellMismatches(live.current.models, catalog);
     admission.slotsChanged();
   });
-  live.onChange(() => admission.slotsChanged());
+  live.onChange(() => {
+    admission.slotsChanged();
+    // Another instance may answer now, with slots of its own.
+    void catalog.loaded().catch(() => {});
+  });
   const gatekeeper = new Gatekeeper({
     keys: () => live.current.keys,
     anonymous: () => !asksForKeys(live.current),
@@ -134,6 +140,7 @@ export async function startProxy(
     admin: (request, response, { admin }) =>
       handleAdmin(request, response, admin, {
         admission,
+        instances: () => ({ serving: instances.serving, running: instances.running }),
         usage: () => eyes.usage.report(),
         captures: () => eyes.captures.list(),
         reload: async () => {
@@ -153,6 +160,7 @@ export async function startProxy(
     gatekeeper,
     admission,
     catalog,
+    instances,
     searcher,
     ownPaths,
     observer: eyes,

@@ -29,6 +29,9 @@ export const hostLayout = {
 /** Beside `proxy.json`, so that the proxy takes other keys while it runs. */
 export const keysFileName = "keys.json";
 
+/** Beside `proxy.json`: which instance of LM Studio answers for a model that was changed. Written by the supervisor. */
+export const instancesFileName = "instances.json";
+
 /** Service names, the same for systemd (`.service`) and launchd (label). */
 export const services = { supervisor: "lmstack-supervisor", proxy: "lmstack-proxy" } as const;
 

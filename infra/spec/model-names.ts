@@ -39,5 +39,17 @@ export function defaultRepo(file: string): string {
   return file.replace(/(\.Q[^.]{1,5})?\.[^.]+$/, "");
 }
 
+const besideEnding = ":lmstack";
+
+/**
+ * LM Studio cannot rename an instance, so a model that is changed is loaded beside itself under this name, and stays there until its next change.
+ * Identifiers in a spec have no colon: no client's own name is like it.
+ */
+export const besideName = (model: string): string => model + besideEnding;
+
+/** The model, as clients call it, that an instance of LM Studio belongs to. */
+export const modelOfInstance = (instance: string): string =>
+  instance.endsWith(besideEnding) ? instance.slice(0, -besideEnding.length) : instance;
+
 /** What a client appends to a model's name to have it think or not. */
 export const aliasEndings = { ":think": "on", ":no-think": "off" } as const;

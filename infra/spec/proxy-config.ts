@@ -26,6 +26,9 @@ const key = z.strictObject({
 /** The file that `keysFile` names: more keys, which may change while the proxy runs. */
 export const keysFileSchema = z.strictObject({ keys: z.array(key) });
 
+/** The file beside the configuration, which changes while the proxy runs: from the client's name to LM Studio's. */
+export const instancesSchema = z.record(z.string(), z.string());
+
 const bareAddress = (text: string): boolean => {
   const url = URL.parse(text);
   return url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
@@ -49,6 +52,8 @@ export const proxyConfigSchema = z
     upstream: z.url({ protocol: /^http$/ }),
     /** Keyed by the name that clients use; `*` is every other model. */
     models: z.record(z.string(), modelPolicy).default({ "*": { thinking: "off" } }),
+    /** LM Studio's name of the instance that answers for a model, where it is not the model's own; the file `instances.json` beside says more. */
+    instances: instancesSchema.default({}),
     noThink: z.enum(["effort", "prefill", "both", "auto"]).default("auto"),
     keys: z.array(key).default([]),
     /** Beside the configuration when it is relative. */

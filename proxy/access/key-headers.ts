@@ -1,10 +1,11 @@
 /** Which of a client's header fields end at the proxy. */
 import type { ProxyConfig } from "../../infra/spec/proxy-config.ts";
 import { thinkingHeader } from "../thinking/wish.ts";
+import { instanceHeader } from "../upstream/instances.ts";
 import { keyHeaders } from "./presented-key.ts";
 
-/** Framing is made anew, the switch is ours, and a compressed answer could not be read. */
-const ownHeaders: ReadonlySet<string> = new Set(["content-length", thinkingHeader, "accept-encoding"]);
+/** Framing is made anew, the switches are ours, and a compressed answer could not be read. */
+const ownHeaders: ReadonlySet<string> = new Set(["content-length", thinkingHeader, instanceHeader, "accept-encoding"]);
 const ownHeadersAndKeys: ReadonlySet<string> = new Set([...ownHeaders, ...keyHeaders]);
 const noHeaders: ReadonlySet<string> = new Set();
 

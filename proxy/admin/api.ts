@@ -4,12 +4,14 @@ import type { Admission } from "../admission/admission.ts";
 import { answerJson } from "../errors/answer.ts";
 import { Fault } from "../errors/fault.ts";
 
-export type AdminCall =
-  | { readonly call: "hold" | "resume"; readonly model: string }
-  | { readonly call: "usage" | "captures" | "drain" | "handover" | "reload" };
+export type AdminCall = { readonly call: "hold" | "resume"; readonly model: string } | { readonly call: OtherCall };
+
+type OtherCall = "usage" | "captures" | "instances" | "drain" | "handover" | "reload";
 
 export interface AdminParts {
   readonly admission: Admission;
+  /** Which instance answers for a model, and how many requests each has. */
+  readonly instances: () => unknown;
   readonly usage: () => unknown;
   readonly captures: () => unknown;
   /** Reads the configuration again; resolves with what is wrong with it. */
@@ -22,9 +24,10 @@ export interface AdminParts {
 const holdSeconds = 300;
 const longestHoldSeconds = 86_400;
 const ofModel = /^\/-\/models\/(.+)\/(hold|resume)$/;
-const others = new Map<string, readonly ["GET" | "POST", "usage" | "captures" | "drain" | "handover" | "reload"]>([
+const others = new Map<string, readonly ["GET" | "POST", OtherCall]>([
   ["/-/usage", ["GET", "usage"]],
   ["/-/captures", ["GET", "captures"]],
+  ["/-/instances", ["GET", "instances"]],
   ["/-/reload", ["POST", "reload"]],
   ["/-/drain", ["POST", "drain"]],
   ["/-/handover", ["POST", "handover"]],
@@ -70,6 +73,10 @@ export async function handleAdmin(
       return;
     case "usage":
       answer(parts.usage());
+      return;
+    case "instances":
+      requireSocket(bySocket, url.pathname);
+      answer(parts.instances());
       return;
     case "captures":
       answer(parts.captures());

@@ -16,6 +16,7 @@ export type FaultCode =
   | "rate_limit_exceeded"
   | "too_many_wrong_keys"
   | "model_not_allowed"
+  | "model_not_found"
   | "management_closed"
   | "admin_only"
   | "other_address"

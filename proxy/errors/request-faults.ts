@@ -1,4 +1,6 @@
 /** What can be wrong with a request that no single part of it judges. */
+
+import { modelOfInstance } from "../../infra/spec/model-names.ts";
 import { ScanFault } from "../splice/outline.ts";
 import { Fault } from "./fault.ts";
 
@@ -42,4 +44,11 @@ export function encodingFault(encoding: string): Fault {
     "unsupported_encoding",
     `The body is encoded as "${encoding}", which the proxy does not read. Send it without content-encoding.`,
   );
+}
+
+/** For a client that names one of lmstack's instances as if it were a model. */
+export function besideFault(name: string | undefined): Fault | undefined {
+  if (name === undefined || modelOfInstance(name) === name) return undefined;
+  const told = JSON.stringify(name.slice(0, 200));
+  return new Fault(404, "model_not_found", `There is no model ${told}. GET /v1/models lists what there is.`);
 }

@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Logger } from "pino";
 import type { ProxyConfig } from "../../infra/spec/proxy-config.ts";
 import { keysFileWarning, readKeysFile } from "../access/keys-file.ts";
-import { ConfigFault, readConfig } from "../config.ts";
+import { ConfigFault, instancesFile, readConfig, readInstances } from "../config.ts";
 import type { LiveConfig } from "../run.ts";
 
 /** By polling: a bind mount and an atomic rename both lose a file's watcher. */
@@ -94,7 +94,8 @@ export class Settings implements LiveConfig {
 }
 
 async function read(file: string, log: Logger): Promise<ProxyConfig> {
-  const config = await readConfig(file);
+  const written = await readConfig(file);
+  const config = { ...written, instances: { ...written.instances, ...(await readInstances(file)) } };
   if (config.keysFile === undefined) return config;
   const keysFile = path.resolve(path.dirname(file), config.keysFile);
   const keys = await readKeysFile(keysFile, config.keys);
@@ -105,7 +106,7 @@ async function read(file: string, log: Logger): Promise<ProxyConfig> {
 
 /** Changes whenever one of the files does. */
 async function signature(file: string, config: ProxyConfig): Promise<string> {
-  const files = [file];
+  const files = [file, instancesFile(file)];
   if (config.keysFile !== undefined) files.push(path.resolve(path.dirname(file), config.keysFile));
   const parts = files.map((name) =>
     stat(name).then(

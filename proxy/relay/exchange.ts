@@ -56,6 +56,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #answered = false;
   readonly #arrivals = new Arrivals((chunk) => this.#passOn(chunk));
   #stream = false;
+  #rename: AnswerFilter | undefined;
   #filter: AnswerFilter | undefined;
   #meter: AnswerMeter | undefined;
   /** Of rounds that are over. */
@@ -120,7 +121,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#answered = true;
     this.#up = undefined;
     this.#work.onAnswer?.(status);
-    const headers = responseHeaders(rawFields(controller.rawHeaders));
+    this.#rename = this.#work.rename?.();
+    const told = responseHeaders(rawFields(controller.rawHeaders));
+    const headers = this.#rename === undefined ? told : without(told, "content-length");
     // Views of what was read: they would keep it alive for as long as the stream.
     controller.rawHeaders = null;
     const type = fieldOf(headers, "content-type");
@@ -150,6 +153,10 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#over) return;
+    this.#arrived(this.#rename === undefined ? chunk : this.#rename.push(chunk));
+  }
+
+  #arrived(chunk: Buffer): void {
     const held = this.#held;
     if (held === undefined) this.#arrivals.add(chunk, this.#stream);
     else if (!held.add(chunk)) this.#release(held);
@@ -166,6 +173,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Record<string, string | string[]>): void {
+    const rest = this.#rename?.end();
+    if (rest !== undefined && rest.length > 0 && !this.#over) this.#arrived(rest);
     this.#arrivals.flush();
     if (this.#over) return;
     this.#controller = undefined;
@@ -312,7 +321,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const told = translator === undefined ? changed.body : translator.whole(changed.body);
     if (translator?.fault !== undefined || translator?.round !== undefined) return undefined;
     this.#held = undefined;
-    if (told === body) {
+    if (told === body && this.#rename === undefined) {
       this.#down.writeHead(held.status, held.headers, false);
       this.#write(body);
     } else this.#writeWhole(held, told, changed.headers ?? []);

@@ -16,6 +16,8 @@ export interface UpstreamRequest {
 
 /** What is done to the answer, and who looks on. */
 export interface AnswerWork {
+  /** In front of everything else: made anew for each answer of LM Studio. */
+  readonly rename?: (() => AnswerFilter | undefined) | undefined;
   /** For an event stream; one that goes on after a search gets another. */
   readonly filter?: (() => AnswerFilter) | undefined;
   /** Behind the filter, for a client that speaks as Codex does. Refusals are told so that it does the right thing. */

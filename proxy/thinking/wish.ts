@@ -1,6 +1,8 @@
 /** Whether a request's model may think: the host's policy, unless the request itself says otherwise by header or by the model's alias. */
+import type { IncomingMessage } from "node:http";
 import { aliasEndings } from "../../infra/spec/model-names.ts";
 import { Fault } from "../errors/fault.ts";
+import { besideFault } from "../errors/request-faults.ts";
 import { type Thinking, thinkingFor } from "./policy.ts";
 
 export interface Wish {
@@ -17,9 +19,11 @@ export const aliasesOf = (model: string): string[] => Object.keys(aliasEndings).
 
 type Policies = Parameters<typeof thinkingFor>[0];
 
-/** `header` comes first, then the alias, then the policy. Throws a 400 fault for a header that says neither `on` nor `off`. */
+/** `header` comes first, then the alias, then the policy. Throws a fault for a header that says neither `on` nor `off`, and for a name that is no client's. */
 export function wishOf(policies: Policies, named: string | undefined, header: string | undefined): Wish {
   const { model, thinking } = resolved(policies, named);
+  const fault = besideFault(model);
+  if (fault !== undefined) throw fault;
   const wished = header === undefined ? thinking : headerValue(header);
   return { model, thinking: wished ?? thinkingFor(policies, model), aliased: model !== named };
 }
@@ -45,4 +49,9 @@ function headerValue(header: string): "on" | "off" {
     "invalid_request",
     `The header ${thinkingHeader} says ${JSON.stringify(header.slice(0, 40))}. It takes "on" or "off".`,
   );
+}
+
+export function switchOf(request: IncomingMessage): string | undefined {
+  const value = request.headers[thinkingHeader];
+  return Array.isArray(value) ? value[0] : value;
 }

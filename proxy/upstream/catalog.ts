@@ -1,6 +1,7 @@
 /** What LM Studio says about its models: which are loaded, with how many slots, and how their thinking is switched. Asked seldom and never twice at once. */
 import { setTimeout } from "node:timers/promises";
 import type { Dispatcher } from "undici";
+import { modelOfInstance } from "../../infra/spec/model-names.ts";
 import { Fault } from "../errors/fault.ts";
 import type { ReasoningOptions } from "../thinking/policy.ts";
 
@@ -17,9 +18,12 @@ export interface CatalogModel {
   readonly embedding?: boolean;
 }
 
-/** Keyed by the identifier of each loaded instance. */
+/** Keyed by the model, as clients call it, that the loaded instance answers for. */
 export type LoadedModels = ReadonlyMap<string, CatalogModel>;
 
+type Serving = Readonly<Record<string, string>>;
+
+const noneServing: Serving = {};
 const askMilliseconds = 5_000;
 const freshMilliseconds = 30_000;
 /** After an answer, or none, in which a model was not named: a client may ask for any name, many times a second. */
@@ -35,7 +39,12 @@ export class Catalog {
   readonly #now: () => number;
   #asking: Promise<LoadedModels> | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
-  #models: LoadedModels = new Map();
+  /** As told, by the names of instances … */
+  #instances: ReadonlyMap<string, CatalogModel> = new Map();
+  readonly #serving: () => Serving;
+  /** … and what that was when `#byModel` was made of it. */
+  #seen: Serving = noneServing;
+  #byModel: LoadedModels | undefined;
   /** What LM Studio told last holds. */
   #told = false;
   /** LM Studio was gone, and may be back at any moment. */
@@ -43,9 +52,28 @@ export class Catalog {
   #updating: Promise<unknown> | undefined;
   readonly #listeners = new Set<() => void>();
 
-  constructor(upstream: Dispatcher, now: () => number = performance.now.bind(performance)) {
+  /** `serving`: the instances that answer for models of another name. */
+  constructor(
+    upstream: Dispatcher,
+    now: () => number = performance.now.bind(performance),
+    serving: () => Serving = () => noneServing,
+  ) {
     this.#upstream = upstream;
     this.#now = now;
+    this.#serving = serving;
+  }
+
+  get #models(): LoadedModels {
+    const serving = this.#serving();
+    if (serving !== this.#seen && JSON.stringify(serving) !== JSON.stringify(this.#seen)) {
+      // What was told before may not have the instance that answers now.
+      this.#told = false;
+      this.#doubted = true;
+      this.#byModel = undefined;
+    }
+    this.#seen = serving;
+    this.#byModel ??= byModel(this.#instances, serving);
+    return this.#byModel;
   }
 
   /** Asks now. Rejects when LM Studio does not answer within five seconds or not in the expected form. */
@@ -63,7 +91,8 @@ export class Catalog {
 
   /** LM Studio has told what it has loaded, and this model was not there. */
   lacks(model: string): boolean {
-    return this.#told && !this.#models.has(model);
+    // In this order: the look finds out whether what was told still counts.
+    return !this.#models.has(model) && this.#told;
   }
 
   /** Milliseconds since LM Studio was last asked. */
@@ -117,7 +146,9 @@ export class Catalog {
     const signal = AbortSignal.timeout(askMilliseconds);
     try {
       const answer = await this.#upstream.request({ method: "GET", path: "/api/v1/models", signal });
-      this.#models = readModels(await answer.body.json());
+      this.#instances = readModels(await answer.body.json());
+      this.#byModel = undefined;
+      this.#seen = this.#serving();
       this.#told = true;
       this.#doubted = false;
     } catch (error) {
@@ -135,6 +166,16 @@ export class Catalog {
   }
 }
 
+/** Without instances that answer for no model: those that are being proved, and those whose last requests end. */
+export function byModel<Told>(instances: ReadonlyMap<string, Told>, serving: Serving): Map<string, Told> {
+  const models = new Map<string, Told>();
+  for (const [instance, told] of instances) {
+    const model = modelOfInstance(instance);
+    if ((serving[model] ?? model) === instance) models.set(model, told);
+  }
+  return models;
+}
+
 interface ListedModel {
   readonly type?: unknown;
   readonly loaded_instances?: readonly {
@@ -148,7 +189,7 @@ interface ListedModel {
 }
 
 /** Throws when `answer` is not the list that `/api/v1/models` gives. */
-function readModels(answer: unknown): LoadedModels {
+function readModels(answer: unknown): ReadonlyMap<string, CatalogModel> {
   const listed = (answer as { models?: unknown } | null)?.models;
   if (!Array.isArray(listed)) {
     throw new Fault(

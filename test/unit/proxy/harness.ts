@@ -5,7 +5,7 @@ import net, { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { type ProxyConfigInput, proxyConfigSchema } from "../../../infra/spec/proxy-config.ts";
+import { type ProxyConfig, type ProxyConfigInput, proxyConfigSchema } from "../../../infra/spec/proxy-config.ts";
 import { type RunningProxy, startProxy } from "../../../proxy/run.ts";
 
 interface SeenRequest {
@@ -58,12 +58,25 @@ export interface TestProxy extends RunningProxy, AsyncDisposable {
   readonly log: Record<string, unknown>[];
 }
 
-export async function startTestProxy(config: Omit<ProxyConfigInput, "listen">): Promise<TestProxy> {
+/** A function is asked at each moment: the configuration as it is reloaded. */
+export async function startTestProxy(
+  config: Omit<ProxyConfigInput, "listen"> | (() => ProxyConfig),
+): Promise<TestProxy> {
   const folder = await mkdtemp(join(tmpdir(), "lmstack-proxy-test-"));
   const log: Record<string, unknown>[] = [];
   const logger = pino({ level: "debug" }, { write: (line: string) => void log.push(JSON.parse(line)) });
-  const current = proxyConfigSchema.parse({ drainSeconds: 1, ...config, listen: { host: "127.0.0.1", port: 0 } });
-  const live = { current, problem: undefined, onChange: () => {}, reload: async () => {} };
+  const fixed =
+    typeof config === "function"
+      ? undefined
+      : proxyConfigSchema.parse({ drainSeconds: 1, ...config, listen: { host: "127.0.0.1", port: 0 } });
+  const live = {
+    get current() {
+      return typeof config === "function" ? config() : (fixed as ProxyConfig);
+    },
+    problem: undefined,
+    onChange: () => {},
+    reload: async () => {},
+  };
   const proxy = await startProxy(live, folder, logger);
   const dispose = async () => {
     await proxy.drain();

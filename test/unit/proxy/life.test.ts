@@ -214,6 +214,7 @@ it("the configuration's defaults are the design's", () => {
   expect(parseConfig(text, "proxy.json")).toEqual({
     listen: { host: "127.0.0.1", port: 8080 },
     upstream: "http://127.0.0.1:8081",
+    instances: {},
     models: { "*": { thinking: "off" } },
     noThink: "auto",
     keys: [],

@@ -11,6 +11,7 @@ const planned = (endpoint: PlanFacts["endpoint"], request: unknown, codexTools: 
     strategy: { effort: false, prefill: true },
     options: undefined,
     memo: new RequestMemo(),
+    instance: "m",
   };
   const plan = planRequest(JsonBody.of(Buffer.from(JSON.stringify(request))), facts);
   return { ...plan, body: JSON.parse(Buffer.concat(plan.chunks).toString()) as { messages: { role: string }[] } };
