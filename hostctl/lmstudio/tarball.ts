@@ -9,12 +9,10 @@ import type { LmstudioDocument } from "../../infra/spec/host-documents.ts";
 import { hashFile } from "../checksum.ts";
 import { HostFailure } from "../failure.ts";
 import { type Host, paced } from "../host.ts";
+import { archiveTimes } from "./prerequisites.ts";
 import { shown } from "../transfer/exchange.ts";
 import { fetchVerified, progressLine } from "../transfer/fetch.ts";
 import { Rate } from "../transfer/pace.ts";
-
-/** The archive, what comes out of it, and what bootstrap copies, for each byte of the archive: gzip halves programs at best. */
-export const archiveTimes = 4;
 
 /** @returns the folder that holds the verified version */
 export async function stageTarball(host: Host, document: LmstudioDocument, sha512: string): Promise<string> {

@@ -93,7 +93,7 @@ async function stage(host: Host, document: LmstudioDocument): Promise<Candidate>
       "put the sha512 of that version's tarball into the spec",
     );
   }
-  await requireMachine(host, document.platform);
+  await requireMachine(host, document);
   const kept = await keptVersion(host, version, sha512);
   return { document, sha512, folder: kept ?? (await stageTarball(host, document, sha512)) };
 }

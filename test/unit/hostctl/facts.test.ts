@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import { parseContainers } from "../../../hostctl/docker.ts";
 import { isLoopback, parseListeners, parseLsof } from "../../../hostctl/listeners.ts";
 import { parseEngines } from "../../../hostctl/lmstudio/lms.ts";
-import { machineFaults } from "../../../hostctl/lmstudio/prerequisites.ts";
 import { proofFault, readChat, readResponses } from "../../../hostctl/prove.ts";
 
 test("listen addresses are read as the kernel prints them", () => {
@@ -32,31 +31,6 @@ test("the table of engines is read with its tick", () => {
     { id: "llama.cpp-linux-x86_64-avx2@2.25.2", selected: false },
     { id: "llama.cpp-linux-x86_64-nvidia-cuda12@2.25.2", selected: true },
   ]);
-});
-
-describe("a machine", () => {
-  const good = {
-    platform: "linux",
-    arch: "x64",
-    cpuinfo: "flags\t\t: fpu avx avx2 sse",
-    ldconfig: true,
-    libraries: "libatomic.so.1 (libc6,x86-64)",
-  };
-  test.each([
-    [[], good, "linux-cuda"],
-    [["AVX2"], { ...good, cpuinfo: "flags : avx" }, "linux-cpu"],
-    [["AVX2", "libatomic"], { ...good, cpuinfo: "", libraries: "" }, "linux-cpu"],
-    [["ldconfig"], { ...good, ldconfig: false }, "linux-cpu"],
-    [[], { ...good, arch: "arm64", cpuinfo: "" }, "linux-cuda"],
-    [["no build for riscv64"], { ...good, arch: "riscv64" }, "linux-cpu"],
-    [["needs darwin"], good, "macos-metal"],
-    [["Apple silicon"], { ...good, platform: "darwin" }, "macos-metal"],
-    [[], { ...good, platform: "darwin", arch: "arm64" }, "macos-metal"],
-  ] as const)("is told all that it lacks: %j", (faults, machine, platform) => {
-    const found = machineFaults(machine, platform);
-    expect(found).toHaveLength(faults.length);
-    for (const [index, words] of faults.entries()) expect(found[index]).toContain(words);
-  });
 });
 
 describe("a proof", () => {
