@@ -4,7 +4,7 @@ import { arch } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LmstudioDocument } from "../../infra/spec/host-documents.ts";
-import { roomFor } from "../../infra/spec/space.ts";
+import { archiveTimes, roomFor } from "../../infra/spec/space.ts";
 import { readText } from "../atomic-file.ts";
 import { run } from "../command.ts";
 import { errno, HostFailure } from "../failure.ts";
@@ -33,10 +33,6 @@ export interface Wanted extends Pick<LmstudioDocument, "platform" | "url" | "eng
 /** LM Studio's installer takes its CUDA 12 archive from this driver on, and the CUDA 12 engines need it. */
 const cudaDriver = "550.54.14";
 const oldestMacos = "14.0";
-/** The archive, what comes out of it, and what bootstrap copies, for each byte of the archive: gzip halves programs at best. */
-export const archiveTimes = 4;
-/** Stays free beside the archive and what comes out of it. */
-const reserveBytes = 2 ** 30;
 
 export function machineFaults(machine: Machine, wanted: Wanted): string[] {
   const os = wanted.platform === "macos-metal" ? "darwin" : "linux";
@@ -69,7 +65,7 @@ function* linuxFaults(machine: Machine, { platform, url, engine }: Wanted): Iter
 }
 
 function* spaceFaults({ freeBytes }: Machine, { archiveBytes }: Wanted): Iterable<string> {
-  const needed = archiveBytes === null ? 0 : archiveBytes * archiveTimes + reserveBytes;
+  const needed = archiveBytes === null ? 0 : roomFor(archiveBytes * archiveTimes);
   if (freeBytes < needed)
     yield `installing LM Studio needs ${size(needed)} in the home folder, but only ${size(freeBytes)} are free: free some space`;
 }

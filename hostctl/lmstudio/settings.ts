@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { Change } from "../../infra/spec/host-documents.ts";
 import { readJson, writeJson } from "../atomic-file.ts";
 import type { Host } from "../host.ts";
+import { readInstalled } from "./installed.ts";
 
 type Json = string | number | boolean | null;
 type Tree = { [key: string]: Json | Tree };
@@ -27,14 +28,19 @@ export function wantedSettings(host: Host, backendPort: number, downloadsFolder:
       port: backendPort,
       networkInterface: "127.0.0.1",
       cors: false,
-      // The default writes prompts to disk.
+      // The default writes prompts to disk; these are the other ways in which a log may hold them.
       logSensitiveData: false,
+      logIncomingTokens: false,
+      verbose: false,
+      fileLoggingMode: "succinct",
       autoStartOnLaunch: false,
       justInTimeModelLoading: false,
     },
     [settingsFile]: {
       // Engines that update themselves broke hosts.
       "developer.autoUpdateExtensionPacks": false,
+      // The engine of the version before is part of the way back.
+      "developer.autoDeleteExtensionPacks": false,
       // A settings.json without this key makes `lms import` fail.
       ...(downloadsFolder === null ? { downloadsFolder: join(host.paths.lmstudio, "models") } : {}),
     },
@@ -50,14 +56,24 @@ export async function modelsFolder(host: Host): Promise<string> {
 /** The daemon must be down. Also makes the folder whose absence breaks loads in llmster 0.0.25. */
 export async function applySettings(host: Host, backendPort: number): Promise<Change[]> {
   await mkdir(join(host.paths.lmstudio, ".internal", "temp"), { recursive: true });
+  await closeFolders(host);
   const plan = await planSettings(host, backendPort);
   // First the record of what was there, then the change: a kill between the two forgets nothing.
   await writeJson(recordPath(host), plan.record);
   for (const [file, tree] of plan.files) {
-    await writeJson(join(host.paths.lmstudio, file), tree, 0o644);
-    if (file === serverFile) await chmod(join(host.paths.lmstudio, file), 0o600);
+    await writeJson(join(host.paths.lmstudio, file), tree);
   }
   return plan.changes;
+}
+
+/** Keys, histories and logs of prompts lie in LM Studio's folder. On a host that was taken over they stay as their owner left them. */
+async function closeFolders(host: Host): Promise<void> {
+  if ((await readInstalled(host)) === null) return;
+  for (const name of ["", ".internal", "server-logs"]) {
+    const folder = join(host.paths.lmstudio, name);
+    await mkdir(folder, { recursive: true });
+    await chmod(folder, 0o700);
+  }
 }
 
 /** What `applySettings` would change. */
@@ -117,7 +133,7 @@ export async function restoreSettings(host: Host): Promise<void> {
     for (const [key, { value, prior }] of Object.entries(keys)) {
       if (get(tree, key) === value) put(tree, key, prior);
     }
-    await writeJson(path, tree, 0o644);
+    await writeJson(path, tree);
   }
 }
 

@@ -26,7 +26,7 @@ export interface Documents {
 
 export function documentsOf(spec: HostSpec, stack: string, architecture: Architecture): Documents {
   const envelope = { stack, become: spec.connection.become };
-  const { version, url, engine, backendPort } = spec.lmstudio;
+  const { version, url, mirrors, engine, backendPort } = spec.lmstudio;
   // A digest that is known belongs to the publisher's archive, not to one from another address.
   const sha512 =
     spec.lmstudio.sha512 ?? (url === undefined ? knownDigest(version, spec.platform, architecture) : undefined);
@@ -36,6 +36,7 @@ export function documentsOf(spec: HostSpec, stack: string, architecture: Archite
       platform: spec.platform,
       version,
       url: url ?? releaseUrl(version, spec.platform, architecture),
+      ...(mirrors === undefined ? {} : { mirrors }),
       ...(sha512 === undefined ? {} : { sha512 }),
       ...(engine === undefined ? {} : { engine }),
       backendPort,

@@ -1,7 +1,7 @@
 /** What must be so before anything on a host is touched: spec and facts in, faults out. */
 import { type Fault, fault } from "../spec/faults.ts";
 import { type HostSpec, isRemote, proxyRuntime } from "../spec/host-spec.ts";
-import { roomFor } from "../spec/space.ts";
+import { archiveTimes, roomFor } from "../spec/space.ts";
 import type { Documents } from "./documents.ts";
 import type { HostFacts, Listener } from "./facts.ts";
 
@@ -157,15 +157,12 @@ function* modelFaults(spec: HostSpec, documents: Documents, facts: HostFacts): I
   }
 }
 
-/** The archive, and what comes out of it, lie side by side for a moment. */
-const unpackedTimes = 3;
-
 function* spaceFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Iterable<Fault> {
   const needs: { what: string; bytes: number }[] = [];
   // What was fetched before a download was cut off takes no room any more.
   const room = (name: string, times: number) =>
     (facts.downloads.get(name) ?? 0) * times - (facts.fetched.get(name) ?? 0);
-  if (installs(spec, facts)) needs.push({ what: "LM Studio", bytes: room("lmstudio", unpackedTimes) });
+  if (installs(spec, facts)) needs.push({ what: "LM Studio", bytes: room("lmstudio", archiveTimes) });
   documents.models.forEach((model, index) => {
     const copies = model.import === "copy" && facts.observed?.models[model.id]?.imported !== true ? 1 : 0;
     const fetched = room(`model-file-${model.id}`, 1 + copies);

@@ -98,6 +98,10 @@ const lmstudio = z.strictObject({
     .refine(namesFile, "file:///path/of/the/archive on the host itself")
     .optional()
     .describe("Where the host takes the archive from instead"),
+  mirrors: z
+    .array(z.url({ protocol: /^https?$/, error: "an address with http or https" }))
+    .optional()
+    .describe("Other addresses of the same archive, for when one does not answer"),
   engine: z
     .strictObject({ name: z.string().min(1), version: z.string().regex(/^\d+(\.\d+)+$/, "a version such as 2.25.2") })
     .optional(),

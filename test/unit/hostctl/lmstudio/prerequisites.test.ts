@@ -49,13 +49,13 @@ describe("a machine is told all that it lacks", () => {
     ["nothing on a Mac", [], mac, metal],
     [
       "room for archive, unpacked files and one GiB",
-      ["needs 5.0 GiB.*only 4.9 GiB"],
-      { ...linux, freeBytes: 4.9 * gib },
+      ["needs 4.0 GiB.*only 3.9 GiB"],
+      { ...linux, freeBytes: 3.9 * gib },
       cpu,
     ],
     [
       "everything at once",
-      ["AVX2", "libatomic.so.1", "550.54.14", "5.0 GiB"],
+      ["AVX2", "libatomic.so.1", "550.54.14", "4.0 GiB"],
       { ...linux, cpuinfo: "", libraries: "", driver: "470.1", freeBytes: gib },
       cuda,
     ],
