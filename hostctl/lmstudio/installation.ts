@@ -67,7 +67,6 @@ export async function bootstrap(host: Host, version: string, sha512: string, fol
       "run up again; `llmster bootstrap` by hand shows the same",
     );
   }
-  await dropTarballs(host);
 }
 
 async function findProgram(staging: string): Promise<string> {

@@ -31,7 +31,6 @@ export function wantedSettings(host: Host, backendPort: number, downloadsFolder:
       // The default writes prompts to disk; these are the other ways in which a log may hold them.
       logSensitiveData: false,
       logIncomingTokens: false,
-      verbose: false,
       fileLoggingMode: "succinct",
       autoStartOnLaunch: false,
       justInTimeModelLoading: false,

@@ -13,12 +13,13 @@ import { changeInstalled, readInstalled } from "../lmstudio/installed.ts";
 import { daemonDown, daemonStatus, daemonUp, lmsExists, load, ps, serverStart, serverStop } from "../lmstudio/lms.ts";
 import { requireMachine } from "../lmstudio/prerequisites.ts";
 import { applySettings, pendingSettings, restoreSettings, settingsDrift } from "../lmstudio/settings.ts";
-import { stageTarball } from "../lmstudio/tarball.ts";
+import { dropTarballs, stageTarball } from "../lmstudio/tarball.ts";
 import { digestOfText, forgetService, recordedService, recordService } from "../service/record.ts";
 import { refuseSystemUnit, supervisorService } from "../service/service.ts";
 import { askSupervisor, settled } from "../supervisor/ask.ts";
 import { dropLmstudio, dropUnlisted, lmstudioDigest, readLmstudio, storeLmstudio } from "../supervisor/desired.ts";
 import { dropToken, storeToken } from "../tokens.ts";
+import { dropFiles } from "../upgrade/kept-files.ts";
 import { type Candidate, endLeftOver, tryVersion } from "../upgrade/trial.ts";
 
 const readyMs = 1_800_000;
@@ -78,6 +79,9 @@ export async function convergeLmstudio(host: Host, document: LmstudioDocument): 
     return Object.values(status.models).every((model) => model.state !== "working");
   });
   await changeInstalled(host, () => ({ good: document.version }));
+  // Also those of a version that was declared for a while, and whose run was killed.
+  await dropTarballs(host);
+  await dropFiles(host);
   await clearIncidents(host, "lmstudio");
   await storeToken(host, "lmstudio", document.token);
   return changes;

@@ -4,6 +4,7 @@ import type { Host } from "../host.ts";
 import { installedVersion, pruneVersions } from "../lmstudio/installation.ts";
 import { changeInstalled, readInstalled } from "../lmstudio/installed.ts";
 import { daemonDown } from "../lmstudio/lms.ts";
+import { dropTarballs } from "../lmstudio/tarball.ts";
 import { tryLock } from "../lock.ts";
 import { endProcess, isSame } from "../process.ts";
 import { storeLmstudio } from "../supervisor/desired.ts";
@@ -40,6 +41,7 @@ export async function goBack(host: Host): Promise<void> {
   );
   await changeInstalled(host, () => ({ trial: null }));
   await dropFiles(host);
+  await dropTarballs(host);
 }
 
 /**

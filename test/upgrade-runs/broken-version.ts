@@ -71,11 +71,15 @@ export class ServingHost implements AsyncDisposable {
 
   /** What is not as it should be on a host where `version` serves; empty when all is right. */
   async faults(version: string): Promise<string[]> {
+    const left = (await this.scratch.files()).filter((path) => /before-upgrade|\.unpacked|\.tmp|\.part/.test(path));
+    return [...(await this.servingFaults(version)), ...left.map((path) => `left behind: ${path}`)];
+  }
+
+  async servingFaults(version: string): Promise<string[]> {
     const { scratch } = this;
     const { lmstudio, incidents } = await scratch.observe([scratch.model("alpha")]);
     const loaded = await scratch.instances();
-    const files = await scratch.files();
-    const daemons = await scratch.processes(`llmster/`);
+    const daemons = await scratch.processes("llmster/");
     return [
       ...(lmstudio.installedVersion === version ? [] : [`${lmstudio.installedVersion} is the one that starts`]),
       ...(lmstudio.daemon.supervised && lmstudio.server.greeting ? [] : ["it does not serve"]),
@@ -83,9 +87,6 @@ export class ServingHost implements AsyncDisposable {
       ...(daemons.length <= 2 ? [] : [`${daemons.length} processes of daemons`]),
       ...lmstudio.settingsDrift.map((key) => `drift of ${key}`),
       ...Object.values(incidents).flat(),
-      ...files
-        .filter((path) => /before-upgrade|\.unpacked|\.tmp|\.part/.test(path))
-        .map((path) => `left behind: ${path}`),
     ];
   }
 

@@ -10,7 +10,7 @@ export const settings: readonly Fact[] = [
     words:
       "http-server-config.json holds port, cors, networkInterface, autoStartOnLaunch, logSensitiveData, justInTimeModelLoading",
     source: "seen",
-    lmstack: "merges these keys and the other three that make logs longer, daemon down",
+    lmstack: "merges these keys, logIncomingTokens and fileLoggingMode, daemon down",
     changes: async (scratch) => {
       await scratch.serve();
       shape(await scratch.readJson(".internal", "http-server-config.json"), {

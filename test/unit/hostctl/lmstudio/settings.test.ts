@@ -38,12 +38,14 @@ test("only the keys that matter change; a person's keys stay", async () => {
     cors: false,
     verbose: true,
     logSensitiveData: false,
+    logIncomingTokens: false,
+    fileLoggingMode: "succinct",
     networkInterface: "127.0.0.1",
     justInTimeModelLoading: false,
   });
   expect(await read(settings())).toEqual({
     downloadsFolder: "/big",
-    developer: { jitModelTTL: { enabled: true }, autoUpdateExtensionPacks: false },
+    developer: { jitModelTTL: { enabled: true }, autoUpdateExtensionPacks: false, autoDeleteExtensionPacks: false },
   });
   expect(await modelsFolder(host)).toBe("/big");
   expect(await applySettings(host, 8081)).toEqual([]);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type Breakage, breakages, good, newer, ServingHost } from "../../../upgrade-runs/broken-version.ts";
+import { type Breakage, good, newer, ServingHost } from "../../../upgrade-runs/broken-version.ts";
+import { killUpgrade, tryBroken } from "../../../upgrade-runs/upgrade-run.ts";
 
 /** The slower ones are in `npm run upgrades`. */
 const kinds: readonly Breakage[] = ["thinks again", "crashes when it is asked"];
@@ -8,16 +9,7 @@ test("a broken version is taken back by itself and the failure says why; one tha
   timeout: 180_000,
 }, async () => {
   await using host = await ServingHost.make();
-  for (const kind of kinds) {
-    await host.setTraps({ [newer]: breakages[kind].traps });
-    const { error } = await host.up(newer);
-    expect(error?.message).toMatch(breakages[kind].says);
-    expect(error?.message).toContain(`${good} serves again`);
-    expect(await host.faults(good)).toEqual([]);
-    const starts = host.starts();
-    expect((await host.up(good)).changed).toEqual([]);
-    expect(host.starts()).toBe(starts);
-  }
+  for (const kind of kinds) expect([kind, await tryBroken(host, kind)]).toEqual([kind, null]);
   await host.setTraps({});
   const { changed, error } = await host.up(newer);
   expect(error).toBeUndefined();
@@ -25,4 +17,15 @@ test("a broken version is taken back by itself and the failure says why; one tha
   expect(await host.faults(newer)).toEqual([]);
   expect(await host.scratch.files()).toContain(`.lmstudio/llmster/${good}/llmster`);
   expect((await host.up(newer)).changed).toEqual([]);
+  // Back by the spec to the one that was kept: its archive is not looked at again.
+  const again = await host.scratch.must("converge", "lmstudio", { ...host.document(good), url: "file:///gone.tar.gz" });
+  expect(again.changed).toContainEqual({ what: "LM Studio", from: newer, to: good });
+  expect(await host.faults(good)).toEqual([]);
+});
+
+test("an upgrade that is killed in the middle leaves a host that serves one version, and the next run is right", {
+  timeout: 180_000,
+}, async () => {
+  await using host = await ServingHost.make();
+  expect(await killUpgrade(host, "hostctl", `installing LM Studio ${newer}`)).toBeNull();
 });
