@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { LmstudioDocument } from "../../infra/spec/host-documents.ts";
 import { readJson, writeJson } from "../atomic-file.ts";
 import type { Host } from "../host.ts";
+import type { Engine } from "./lms.ts";
 
 /** A version that is being tried beside the one that served until now. */
 export interface Trial {
@@ -21,6 +22,8 @@ export interface Installed {
   /** Proved last. A failed upgrade returns to it, and it stays when the next one comes. */
   readonly good: string | null;
   readonly trial: Trial | null;
+  /** Chosen here for a version, where the spec names none. */
+  readonly engine?: Engine & { readonly of: string };
   /** Names that were in LM Studio's folder before; null when there was no such folder. */
   readonly found: readonly string[] | null;
   /** LM Studio's pointer to its folder did not exist before. */

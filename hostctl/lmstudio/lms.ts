@@ -210,13 +210,9 @@ export async function unload(host: Host, identifier: string): Promise<void> {
  * effect, and a fresh CUDA host may have the CPU engine selected. True when the selection changed.
  */
 export async function ensureEngine(host: Host, engine: Engine): Promise<boolean> {
-  await requireDaemon(host, "runtime");
   const wanted = `${engine.name}@${engine.version}`;
-  const before = parseEngines((await lms(host, ["runtime", "ls"])).stdout);
-  const survey = json<{
-    engines?: { name: string; version: string; compatibility?: { status?: string; message?: string } }[];
-  }>(await lms(host, ["runtime", "survey", "--json"], { timeoutMs: 60 * second }));
-  const judged = survey?.engines?.find((entry) => entry.name === engine.name && entry.version === engine.version);
+  const { installed: before, judged: all } = await surveyEngines(host);
+  const judged = all.find((entry) => entry.name === engine.name && entry.version === engine.version);
   const status = judged?.compatibility?.status ?? "compatible";
   const others = before.map((entry) => entry.id).join(", ") || "none";
   if (status !== "compatible") {
@@ -242,6 +238,23 @@ export async function ensureEngine(host: Host, engine: Engine): Promise<boolean>
     `engine ${wanted} could not be selected: ${said(outcome)}`,
     "look at `lms runtime survey` on the host",
   );
+}
+
+export interface EngineSurvey {
+  /** `name@version`, as `runtime ls` lists them. */
+  readonly installed: readonly { readonly id: string; readonly selected: boolean }[];
+  readonly judged: readonly (Engine & {
+    readonly compatibility?: { readonly status?: string; readonly message?: string };
+  })[];
+}
+
+export async function surveyEngines(host: Host): Promise<EngineSurvey> {
+  await requireDaemon(host, "runtime");
+  const installed = parseEngines((await lms(host, ["runtime", "ls"])).stdout);
+  const survey = json<{ engines?: EngineSurvey["judged"] }>(
+    await lms(host, ["runtime", "survey", "--json"], { timeoutMs: 60 * second }),
+  );
+  return { installed, judged: survey?.engines ?? [] };
 }
 
 export function parseEngines(table: string): { id: string; selected: boolean }[] {

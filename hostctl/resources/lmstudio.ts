@@ -7,16 +7,28 @@ import { asFailure, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { clearIncidents } from "../incidents.ts";
 import { listeners } from "../listeners.ts";
+import { cudaEngine } from "../lmstudio/cuda-engine.ts";
 import { greeting } from "../lmstudio/http.ts";
 import { bootstrap, installedVersion, keptVersion, uninstall } from "../lmstudio/installation.ts";
 import { changeInstalled, readInstalled } from "../lmstudio/installed.ts";
-import { daemonDown, daemonStatus, daemonUp, lmsExists, load, ps, serverStart, serverStop } from "../lmstudio/lms.ts";
+import {
+  daemonDown,
+  daemonStatus,
+  daemonUp,
+  lmsExists,
+  load,
+  ps,
+  serverStart,
+  serverStop,
+  surveyEngines,
+} from "../lmstudio/lms.ts";
 import { requireMachine } from "../lmstudio/prerequisites.ts";
 import { applySettings, pendingSettings, restoreSettings, settingsDrift } from "../lmstudio/settings.ts";
 import { dropTarballs, stageTarball } from "../lmstudio/tarball.ts";
 import { digestOfText, forgetService, recordedService, recordService } from "../service/record.ts";
 import { refuseSystemUnit, supervisorService } from "../service/service.ts";
 import { askSupervisor, settled } from "../supervisor/ask.ts";
+import { engineId } from "../supervisor/decide.ts";
 import { dropLmstudio, dropUnlisted, lmstudioDigest, readLmstudio, storeLmstudio } from "../supervisor/desired.ts";
 import { dropToken, storeToken } from "../tokens.ts";
 import { dropFiles } from "../upgrade/kept-files.ts";
@@ -24,7 +36,8 @@ import { type Candidate, endLeftOver, tryVersion } from "../upgrade/trial.ts";
 
 const readyMs = 1_800_000;
 
-export async function convergeLmstudio(host: Host, document: LmstudioDocument): Promise<Change[]> {
+export async function convergeLmstudio(host: Host, asked: LmstudioDocument): Promise<Change[]> {
+  let document = await withEngine(host, asked);
   const adopted = (await lmsExists(host)) && (await readInstalled(host)) === null;
   await refuseEarly(host, document);
   const service = supervisorService(host, document.become, document.mounts);
@@ -74,17 +87,48 @@ export async function convergeLmstudio(host: Host, document: LmstudioDocument): 
   else await service.start();
   await recordService(host, "supervisor", service.wantedText);
   if (!before.active) changes.push({ what: "supervisor", from: "stopped", to: "running" });
-  await askSupervisor(host, "LM Studio", readyMs, (status) => {
-    if (!settled(status.lmstudio, lmstudioDigest(document), "LM Studio")) return false;
-    return Object.values(status.models).every((model) => model.state !== "working");
-  });
-  await changeInstalled(host, () => ({ good: document.version }));
+  await brought(host, document);
+  if (!adopted && document.platform === "linux-cuda" && document.engine === undefined) {
+    await chooseEngine(host, document.version, changes);
+    document = await withEngine(host, document);
+    await storeLmstudio(host, document);
+    await brought(host, document);
+  }
+  await changeInstalled(host, () => ({ good: asked.version }));
   // Also those of a version that was declared for a while, and whose run was killed.
   await dropTarballs(host);
   await dropFiles(host);
   await clearIncidents(host, "lmstudio");
   await storeToken(host, "lmstudio", document.token);
   return changes;
+}
+
+/** Until the supervisor reports LM Studio and every model as declared, or says why it cannot. */
+async function brought(host: Host, document: LmstudioDocument): Promise<void> {
+  await askSupervisor(host, "LM Studio", readyMs, (status) => {
+    if (!settled(status.lmstudio, lmstudioDigest(document), "LM Studio")) return false;
+    return Object.values(status.models).every((model) => model.state !== "working");
+  });
+}
+
+/** The spec's engine, else the one that was chosen here for that version. */
+async function withEngine(host: Host, document: LmstudioDocument): Promise<LmstudioDocument> {
+  const chosen = (await readInstalled(host))?.engine;
+  if (document.engine !== undefined || chosen?.of !== document.version) return document;
+  return { ...document, engine: { name: chosen.name, version: chosen.version } };
+}
+
+async function chooseEngine(host: Host, version: string, changes: Change[]): Promise<void> {
+  const survey = await surveyEngines(host);
+  const chosen = cudaEngine(survey);
+  if (chosen === null) {
+    const found = survey.judged.map((one) => `${engineId(one)} ${one.compatibility?.status ?? "unknown"}`).join(", ");
+    host.say(`no CUDA engine of LM Studio fits this host, so models run on the processor; found ${found || "none"}`);
+    return;
+  }
+  await changeInstalled(host, () => ({ engine: { ...chosen, of: version } }));
+  const selected = survey.installed.find((one) => one.selected)?.id ?? null;
+  if (selected !== engineId(chosen)) changes.push({ what: "engine", from: selected, to: engineId(chosen) });
 }
 
 /** From here if it was kept, else from its archive. */

@@ -134,6 +134,7 @@ const wrong: readonly (readonly [string, Readonly<Record<string, unknown>>, stri
     "lmstudio.url",
     /on the host itself/,
   ],
+  ["a mirror that is no address", { "lmstudio.mirrors": ["/a.tar.gz"] }, "lmstudio.mirrors[0]", /http or https/],
   ["a base address without /v1", { codex: { baseUrl: "http://10.0.0.5:8080" } }, "codex.baseUrl", /\/v1/],
   [
     "a provider that no variable could be named after",
