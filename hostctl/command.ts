@@ -94,13 +94,29 @@ function asFile(input: string): number {
   }
 }
 
-/** One of the few root commands that the sudoers drop-in of `lmstack host prepare` allows. */
+/** One of the few root commands that the sudoers drop-in of `lmstack host prepare` allows; it must succeed. */
 export async function privileged(
   host: Host,
   become: Become,
   command: readonly string[],
   options: { readonly input?: string; readonly timeoutMs?: number } = {},
 ): Promise<void> {
+  const outcome = await asRoot(host, become, command, options);
+  if (outcome.code === 0) return;
+  throw new HostFailure(
+    "service_failed",
+    `"${command.join(" ")}" failed: ${lastLine(outcome.stderr) || `exit ${outcome.code}`}`,
+    host.platform === "darwin" ? "look at ~/.lmstack/logs on the host" : "look at `systemctl status` on the host",
+  );
+}
+
+/** The same, where an exit code other than 0 means something. Throws only when it may not be run at all. */
+export async function asRoot(
+  host: Host,
+  become: Become,
+  command: readonly string[],
+  options: { readonly input?: string; readonly timeoutMs?: number } = {},
+): Promise<Outcome> {
   const words = host.uid === 0 ? [...command] : ["sudo", "-n", ...command];
   if (host.uid !== 0 && become === "none") {
     throw new HostFailure(
@@ -111,19 +127,12 @@ export async function privileged(
   }
   const [file = "", ...args] = words;
   const outcome = await run(host, file, args, { timeoutMs: 60_000, ...options });
-  if (outcome.code === 0) return;
   const said = lastLine(outcome.stderr);
-  if (/password|not allowed|not in the sudoers|ENOENT/i.test(said)) {
-    throw new HostFailure(
-      "privilege_missing",
-      `${host.user} may not run "${command.join(" ")}" by sudo without a password: ${said}`,
-      "run `npx lmstack host prepare` once for this host",
-    );
-  }
+  if (outcome.code === 0 || !/password|not allowed|not in the sudoers|ENOENT/i.test(said)) return outcome;
   throw new HostFailure(
-    "service_failed",
-    `"${command.join(" ")}" failed: ${said || `exit ${outcome.code}`}`,
-    "look at `systemctl status` on the host",
+    "privilege_missing",
+    `${host.user} may not run "${command.join(" ")}" by sudo without a password: ${said}`,
+    "run `npx lmstack host prepare` once for this host",
   );
 }
 

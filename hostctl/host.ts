@@ -1,6 +1,6 @@
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
-import { hostLayout } from "../infra/spec/host-layout.ts";
+import { hostLayout, launchDaemonsFolder } from "../infra/spec/host-layout.ts";
 
 type LayoutKey = keyof typeof hostLayout;
 
@@ -13,6 +13,8 @@ export interface Host {
   /** False for a HOME that is not the account's own: service managers know only the latter. */
   readonly ownHome: boolean;
   readonly platform: NodeJS.Platform;
+  /** Where launchd looks for what it starts at boot. */
+  readonly launchDaemons: string;
   readonly paths: Readonly<Record<LayoutKey, string>>;
   /** Node and program that a service runs: the stable `current` path, whatever runtime it points to. */
   readonly program: { readonly node: string; readonly hostctl: string; readonly proxy: string };
@@ -32,6 +34,7 @@ export function hostAt(home: string, say: (line: string) => void): Host {
     gid: account.gid,
     ownHome: account.homedir === home,
     platform: process.platform,
+    launchDaemons: launchDaemonsFolder,
     paths,
     program: {
       node: join(paths.current, "node"),

@@ -48,7 +48,7 @@ export function parseFileVault(text: string): boolean | null {
 
 /** Lines like ` sleep                1 (sleep prevented by coreaudiod)`; what is no number is left out. */
 export function parsePmset(text: string): Record<string, number> {
-  const lines = [...text.matchAll(/^ *([A-Za-z][\w ]*?) +(\d+)(?: .*)?$/gm)];
+  const lines = [...text.matchAll(/^ *([A-Za-z][\w ]*?)[ \t]+(\d+)(?: .*)?$/gm)];
   return Object.fromEntries(lines.map(([, name = "", value]) => [name, Number(value)]));
 }
 

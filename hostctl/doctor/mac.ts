@@ -1,6 +1,7 @@
 /** What stops a Mac that nobody sits at: facts in, findings out. Sources: the tools' manual pages, Apple's TN3179 (local network privacy). */
 import type { DoctorDocument, Finding } from "../../infra/spec/host-documents.ts";
 import { isLoopback } from "../listeners.ts";
+import { oldestMacos } from "../lmstudio/prerequisites.ts";
 
 /** Null is what could not be asked or read. */
 export interface MacFacts {
@@ -39,8 +40,8 @@ const major = (version: string): number => Number.parseInt(version, 10);
 function systemVersion({ systemVersion: version }: MacFacts): Finding {
   const check = "macos";
   if (version === null) return unknown(check, "sw_vers gave no version of macOS");
-  if (major(version) >= 14) return ok(check, `macOS ${version}`);
-  return problem(check, `macOS ${version}, but LM Studio needs 14 or newer`, "softwareupdate --list");
+  if (major(version) >= major(oldestMacos)) return ok(check, `macOS ${version}`);
+  return problem(check, `macOS ${version}, but LM Studio needs macOS ${oldestMacos} or newer`, "softwareupdate --list");
 }
 
 function fileVault({ fileVault: on }: MacFacts): Finding {
@@ -114,7 +115,7 @@ function wiredMemory({ memoryBytes, wiredLimitMb, models }: MacFacts): Finding {
   if (memoryBytes === null || wiredLimitMb === null)
     return unknown(check, "sysctl gave neither hw.memsize nor iogpu.wired_limit_mb");
   const limit = wiredLimitMb === 0 ? defaultLimit(memoryBytes) : wiredLimitMb * 2 ** 20;
-  const needed = models.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0) * overhead;
+  const needed = Math.floor(models.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0) * overhead);
   const found = `the GPU may use ${gib(limit)} of ${gib(memoryBytes)}${wiredLimitMb === 0 ? " (the default)" : ""}, the models need about ${gib(needed)}`;
   if (needed <= limit) {
     if (wiredLimitMb === 0 || limit <= memoryBytes - reserve) return ok(check, found);

@@ -32,7 +32,7 @@ export interface Wanted extends Pick<LmstudioDocument, "platform" | "url" | "eng
 
 /** LM Studio's installer takes its CUDA 12 archive from this driver on, and the CUDA 12 engines need it. */
 const cudaDriver = "550.54.14";
-const oldestMacos = "14.0";
+export const oldestMacos = "14.0";
 
 export function machineFaults(machine: Machine, wanted: Wanted): string[] {
   const os = wanted.platform === "macos-metal" ? "darwin" : "linux";
@@ -89,7 +89,8 @@ async function readMachine(host: Host): Promise<Machine> {
     return code === 0 ? (stdout.split("\n")[0] ?? "").trim() || null : null;
   };
   const linux = host.platform === "linux";
-  const [ldconfig, driver, macos, cpuinfo, space] = await Promise.all([
+  const [machine, ldconfig, driver, macos, cpuinfo, space] = await Promise.all([
+    linux ? null : tool("uname", "-m"),
     linux ? findLdconfig() : null,
     linux ? tool("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader") : null,
     host.platform === "darwin" ? tool("sw_vers", "-productVersion") : null,
@@ -99,7 +100,7 @@ async function readMachine(host: Host): Promise<Machine> {
   const libraries = ldconfig === null ? "" : (await run(host, ldconfig, ["-p"], { timeoutMs: 10_000 })).stdout;
   return {
     platform: host.platform,
-    arch: arch(),
+    arch: machine ?? arch(),
     macos,
     cpuinfo: cpuinfo ?? "",
     ldconfig: ldconfig !== null,

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readJson, writeJson } from "../atomic-file.ts";
@@ -36,7 +36,7 @@ export class DetachedService implements Service {
     this.host.say(`${this.spec.name} runs as a plain process here: it does not come back after a reboot by itself`);
     mkdirSync(this.host.paths.logs, { recursive: true, mode: 0o700 });
     const log = join(this.host.paths.logs, `${this.spec.name}.log`);
-    const fd = openSync(log, tooLong(log) ? "w" : "a", 0o600);
+    const fd = openSync(log, "a", 0o600);
     const [file = "", ...args] = this.spec.command;
     const child = spawn(file, args, {
       cwd: this.host.home,
@@ -81,13 +81,5 @@ export class DetachedService implements Service {
 
   private async mark(): Promise<ProcessMark | null> {
     return await readJson<ProcessMark>(this.pidFile);
-  }
-}
-
-function tooLong(path: string): boolean {
-  try {
-    return statSync(path).size > 5 * 2 ** 20;
-  } catch {
-    return false;
   }
 }

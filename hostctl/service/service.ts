@@ -2,12 +2,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Become } from "../../infra/spec/host-documents.ts";
-import { proxyNodeOptions, services, systemdUnitFolder } from "../../infra/spec/host-layout.ts";
+import { launchdLabel, proxyNodeOptions, services, systemdUnitFolder } from "../../infra/spec/host-layout.ts";
 import { readText } from "../atomic-file.ts";
 import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { DetachedService } from "./detached.ts";
-import { LaunchdService } from "./launchd.ts";
+import { LaunchdService, launchdFile } from "./launchd.ts";
 import { SystemdService } from "./systemd.ts";
 
 export type ServiceName = (typeof services)[keyof typeof services];
@@ -79,8 +79,8 @@ export function serviceOn(host: Host, become: Become, spec: ServiceSpec): Servic
 }
 
 /**
- * With `become: none` nothing of ours may remove a unit that root wrote while the spec said `become: sudo`; next to it a second service
- * would contend for the same daemon and port.
+ * With `become: none` nothing of ours may remove a service of the system that root wrote while the spec said `become: sudo`; next to it a second
+ * one would contend for the same daemon and port.
  */
 export async function refuseSystemUnit(
   host: Host,
@@ -88,14 +88,19 @@ export async function refuseSystemUnit(
   name: ServiceName,
   folder: string = systemdUnitFolder,
 ): Promise<void> {
-  if (become === "sudo" || !host.ownHome || host.platform !== "linux") return;
-  const unit = `${name}.service`;
-  const text = await readText(join(folder, unit));
-  if (text === null || !text.split("\n").includes(`User=${host.user}`)) return;
+  if (become === "sudo" || !host.ownHome) return;
+  const mac = host.platform === "darwin";
+  const file = mac ? launchdFile(host, "sudo", name) : join(folder, `${name}.service`);
+  const owner = mac ? `<string>${host.user}</string>` : `User=${host.user}`;
+  const text = await readText(file);
+  if (text === null || !text.split("\n").some((line) => line.trim() === owner)) return;
+  const byHand = mac
+    ? `launchctl bootout system/${launchdLabel(name)}; rm ${file}`
+    : `systemctl disable --now ${name}.service; rm ${file}; systemctl daemon-reload`;
   throw new HostFailure(
     "privilege_missing",
-    `${join(folder, unit)} is there from when the spec said become: sudo, and become: none may not remove it`,
-    `run \`pulumi destroy\` with become: sudo first, or as root on the host: systemctl disable --now ${unit}; rm ${join(folder, unit)}; systemctl daemon-reload`,
+    `${file} is there from when the spec said become: sudo, and become: none may not remove it`,
+    `run \`pulumi destroy\` with become: sudo first, or as root on the host: ${byHand}`,
   );
 }
 

@@ -10,6 +10,7 @@ import type { Host } from "../host.ts";
 import { addIncident } from "../incidents.ts";
 import { daemonDown } from "../lmstudio/lms.ts";
 import { tryLock } from "../lock.ts";
+import { keepLogsShort } from "../logs.ts";
 import { pause } from "../pause.ts";
 import { endProcess, isSame, markOf } from "../process.ts";
 import { tendTrial } from "../upgrade/way-back.ts";
@@ -38,6 +39,7 @@ export async function supervise(host: Host): Promise<void> {
   const channel = await openChannel(host, () => ({ poked: supervisor.poke() }));
   supervisor.channel = channel;
   void tellGpus(host, stop.signal);
+  void keepLogsShort(host, stop.signal);
   if (process.env.NOTIFY_SOCKET) await run(host, "systemd-notify", ["--ready"], { timeoutMs: 5000 });
   await supervisor.loop();
   await supervisor.shutDown();

@@ -32,8 +32,11 @@ export const keysFileName = "keys.json";
 /** Beside `proxy.json`: which instance of LM Studio answers for a model that was changed. Written by the supervisor. */
 export const instancesFileName = "instances.json";
 
-/** Service names, the same for systemd (`.service`) and launchd (label). */
+/** Service names: systemd's, with `.service`; launchd's come from them. */
 export const services = { supervisor: "lmstack-supervisor", proxy: "lmstack-proxy" } as const;
+
+/** launchd's name of a service, and of its file without `.plist`. */
+export const launchdLabel = (service: string): string => `dev.lmstack.${service.replace(/^lmstack-/, "")}`;
 
 /** Labels on everything that lmstack makes in Docker. */
 export const dockerLabels = {
@@ -44,6 +47,7 @@ export const dockerLabels = {
 
 export const sysctlFile = "/etc/sysctl.d/60-lmstack.conf";
 export const systemdUnitFolder = "/etc/systemd/system";
+export const launchDaemonsFolder = "/Library/LaunchDaemons";
 
 /** Inside the proxy's container. */
 export const containerLayout = {

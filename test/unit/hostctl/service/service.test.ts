@@ -3,8 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { hostAt } from "../../../../hostctl/host.ts";
-import { launchctlArguments, launchdPlace } from "../../../../hostctl/service/launchd.ts";
-import { renderLaunchdPlist } from "../../../../hostctl/service/launchd-plist.ts";
 import { chooseFlavour, refuseSystemUnit } from "../../../../hostctl/service/service.ts";
 import { renderSystemdUnit } from "../../../../hostctl/service/systemd-unit.ts";
 
@@ -94,79 +92,5 @@ describe("the systemd unit", () => {
   });
   test("escapes what systemd would expand", () => {
     expect(renderSystemdUnit({ ...unit, command: ['/bin/a$b%c"d'] })).toContain('ExecStart="/bin/a$$b%%c\\"d"');
-  });
-});
-
-describe("launchd", () => {
-  test("gets a plist that keeps the job alive and gives it its home", () => {
-    const text = {
-      label: "dev.lmstack.supervisor",
-      command: ["/Users/g p/node", "h.mjs"],
-      home: "/Users/g p",
-      log: "/Users/g p/x.log",
-      user: "g",
-      exitSeconds: 15,
-    };
-    expect(renderLaunchdPlist(text)).toMatchInlineSnapshot(`
-      "<?xml version="1.0" encoding="UTF-8"?>
-      <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-      <plist version="1.0">
-        <dict>
-          <key>Label</key>
-          <string>dev.lmstack.supervisor</string>
-          <key>UserName</key>
-          <string>g</string>
-          <key>ProgramArguments</key>
-          <array>
-            <string>/Users/g p/node</string>
-            <string>h.mjs</string>
-          </array>
-          <key>EnvironmentVariables</key>
-          <dict>
-            <key>HOME</key>
-            <string>/Users/g p</string>
-            <key>PATH</key>
-            <string>/usr/bin:/bin:/usr/sbin:/sbin</string>
-          </dict>
-          <key>WorkingDirectory</key>
-          <string>/Users/g p</string>
-          <key>RunAtLoad</key>
-          <true/>
-          <key>KeepAlive</key>
-          <true/>
-          <key>ThrottleInterval</key>
-          <integer>2</integer>
-          <key>ExitTimeOut</key>
-          <integer>15</integer>
-          <key>AbandonProcessGroup</key>
-          <false/>
-          <key>StandardOutPath</key>
-          <string>/Users/g p/x.log</string>
-          <key>StandardErrorPath</key>
-          <string>/Users/g p/x.log</string>
-        </dict>
-      </plist>
-      "
-    `);
-    expect(renderLaunchdPlist({ label: "l", command: ["c"], home: "/h", log: "/l", exitSeconds: 1 })).not.toContain(
-      "UserName",
-    );
-  });
-  test("is told the domain of a daemon or of an agent", () => {
-    const daemon = launchdPlace("dev.lmstack.proxy", true, 501, "/Users/g");
-    const agent = launchdPlace("dev.lmstack.proxy", false, 501, "/Users/g");
-    expect(daemon).toEqual({
-      domain: "system",
-      target: "system/dev.lmstack.proxy",
-      file: "/Library/LaunchDaemons/dev.lmstack.proxy.plist",
-    });
-    expect(launchctlArguments("bootstrap", daemon)).toEqual([
-      "bootstrap",
-      "system",
-      "/Library/LaunchDaemons/dev.lmstack.proxy.plist",
-    ]);
-    expect(launchctlArguments("bootout", agent)).toEqual(["bootout", "gui/501/dev.lmstack.proxy"]);
-    expect(launchctlArguments("kickstart", agent)).toEqual(["kickstart", "-k", "gui/501/dev.lmstack.proxy"]);
-    expect(agent.file).toBe("/Users/g/Library/LaunchAgents/dev.lmstack.proxy.plist");
   });
 });
