@@ -89,7 +89,8 @@ async function turn(options: CheckOptions): Promise<{ codex: string; profile: Pr
   return { codex, profile, notes: notesOf(said, profile, codex, HTTP_PROXY !== undefined && !NO_PROXY) };
 }
 
-async function codexVersion(): Promise<string> {
+/** Of the codex on PATH. @throws CliFault when there is none */
+export async function codexVersion(): Promise<string> {
   const { stdout, failed, code } = await execa("codex", ["--version"], { reject: false, timeout: 20_000 });
   if (code === "ENOENT") throw new CliFault(`codex is not on PATH. Next: ${installLine}`);
   const version = /\d+\.\d+\.\d+\S*/.exec(stdout ?? "")?.[0];
@@ -98,8 +99,14 @@ async function codexVersion(): Promise<string> {
   return version;
 }
 
-/** Before Codex, which waits for ever for a host that is not there. */
-async function askEndpoint({ baseUrl, model }: Profile, key: string | undefined): Promise<void> {
+/**
+ * Before Codex, which waits for ever for a host that is not there.
+ * @throws CliFault when the endpoint cannot be reached, does not know the key, or does not list the model
+ */
+export async function askEndpoint(
+  { baseUrl, model }: { readonly baseUrl: string; readonly model: string | undefined },
+  key: string | undefined,
+): Promise<void> {
   let answer: Response;
   try {
     const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
@@ -129,7 +136,7 @@ async function askEndpoint({ baseUrl, model }: Profile, key: string | undefined)
       `${baseUrl}/models gave no list of models: something else answers there. Next: correct codex.baseUrl`,
     );
   const listed = [...body.data.map(({ id }) => id), ...(body.models ?? []).map(({ slug }) => slug)];
-  if (!listed.includes(model))
+  if (model !== undefined && !listed.includes(model))
     throw new CliFault(
       `${model} is not among the models there: ${[...new Set(listed)].join(", ") || "none"}. Next: \`lmstack status\`, or \`npx lmstack codex install\` for what the stack has now`,
     );

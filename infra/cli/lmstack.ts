@@ -1,5 +1,5 @@
 /** The `lmstack` command: one file a verb, loaded only when it is called. */
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { Faults } from "../spec/faults.ts";
 import type { CodexOptions } from "./codex.ts";
 import type { CheckOptions } from "./codex-check.ts";
@@ -7,6 +7,8 @@ import { CliFault, exitCodes, exitCodesHelp } from "./fault.ts";
 import { prepareCommand } from "./host-prepare.ts";
 import type { KeysOptions } from "./keys.ts";
 import type { Wishes } from "./keys-plan.ts";
+import type { LogsOptions } from "./logs.ts";
+import { type LogPart, logParts } from "./logs-plan.ts";
 import type { AddOptions, ModelOptions } from "./model.ts";
 import type { ServeOptions } from "./serve.ts";
 import type { UpOptions } from "./up.ts";
@@ -66,11 +68,20 @@ onStack(program.command("up"))
   .allowUnknownOption()
   .action(async (args: string[], options: UpOptions) => (await import("./up.ts")).up(args, options));
 
-program
-  .command("status")
-  .description("what the host runs, and what drifted")
-  .option("--stack <name>", "the stack; the selected one when left out")
-  .action(async (options: { stack?: string }) => (await import("./status.ts")).status(options));
+onStack(program.command("status"))
+  .description("what the host runs, what drifted, and what its supervisor did of late")
+  .action(async (options: UpOptions) => (await import("./status.ts")).status(options));
+onStack(program.command("doctor"))
+  .description(
+    "looks at everything that the endpoint stands on, from here and on the host, and names what puts it right",
+  )
+  .action(async (options: UpOptions) => (await import("./doctor.ts")).doctor(options));
+onStack(program.command("logs"))
+  .description("a log of the host, without prompts: the last 200 lines")
+  .addArgument(new Argument("<part>").choices(logParts))
+  .option("--follow", "go on as lines come")
+  .option("--since <when>", "90s, 10m, 2h, 3d, or a moment such as 2027-01-31T12:00:00Z")
+  .action(async (part: LogPart, options: LogsOptions) => (await import("./logs.ts")).logs(part, options));
 
 const model = program.command("model").description("which models a stack declares");
 changingStack(model.command("add"))

@@ -1,53 +1,24 @@
 /** `lmstack status`: what a stack's host runs and what drifted, without changing anything. */
 import type { HostFacts } from "../host/facts.ts";
 import { driftLines, surveyHost } from "../host/survey.ts";
-import { keysFingerprint, readKeys } from "../proxy/keys.ts";
-import { Faults } from "../spec/faults.ts";
-import { baseUrl } from "../spec/host-spec.ts";
-import { parseHostSpec } from "../spec/parse.ts";
+import { keysFingerprint } from "../proxy/keys.ts";
+import { exitCodes } from "./fault.ts";
+import { progress } from "./progress.ts";
 import { askPulumi } from "./pulumi.ts";
+import { specOfStack } from "./stack-spec.ts";
+import { reportLines, reportOf } from "./status-report.ts";
 
-type Configuration = Readonly<
-  Record<string, { readonly value: string; readonly secret: boolean; readonly objectValue?: unknown } | undefined>
->;
-
-export async function status(options: { stack?: string }): Promise<void> {
-  const name = (options.stack ?? (await askPulumi(["stack", "--show-name"], undefined))).trim();
+export async function status(options: { readonly stack?: string; readonly json?: boolean }): Promise<void> {
+  const { stack, spec, keys } = await specOfStack(options.stack);
   // Keys are part of what the proxy serves; they are compared, never shown.
-  const configuration = JSON.parse(await askPulumi(["config", "--json", "--show-secrets"], name)) as Configuration;
-  const spec = parseHostSpec(configuration["lmstack:host"]?.objectValue);
-  const { keys, faults } = readKeys(spec, (key) => configuration[`lmstack:${key}`]);
-  if (faults.length > 0) throw new Faults("secrets are missing:", faults);
-  const { facts, judgements } = await surveyHost(spec, name, keysFingerprint(keys, name), async () => null);
-  for (const line of statusLines(facts as HostFacts)) console.log(line);
-  const drift = driftLines(judgements);
-  console.log(
-    drift.length === 0 ? `as declared; endpoint ${baseUrl(spec)}` : [...drift, "`pulumi up` repairs this"].join("\n"),
+  const looking = surveyHost(spec, stack, keysFingerprint(keys, stack), async () => null);
+  const [{ facts, judgements }, outputs] = await progress(
+    "looking at the host",
+    Promise.all([looking, askPulumi(["stack", "output", "--json"], stack)]),
   );
-}
-
-function statusLines({ observed, runtime }: HostFacts): string[] {
-  if (!observed)
-    return [
-      runtime
-        ? "hostctl on the host gave no answer: see .lmstack/STACK/ssh.log"
-        : "nothing of lmstack is on the host yet",
-    ];
-  const { lmstudio, models, proxy } = observed;
-  const daemon = lmstudio.daemon.running ? `runs (pid ${lmstudio.daemon.pid})` : "does not run";
-  const server = lmstudio.server.greeting
-    ? `serves on ${lmstudio.server.address}:${lmstudio.server.port}`
-    : "does not serve";
-  return [
-    `LM Studio ${lmstudio.installedVersion ?? "(none)"}${lmstudio.adopted ? ", taken over" : ""}: daemon ${daemon}, ${server}`,
-    ...Object.entries(models).map(([id, { instances }]) => {
-      const loaded = instances.map(
-        ({ identifier, contextLength, parallel }) => `${identifier} (context ${contextLength}, parallel ${parallel})`,
-      );
-      return `model ${id}: ${loaded.join(", ") || "not loaded"}`;
-    }),
-    ...proxy.containers.map(
-      ({ id, running, health }) => `proxy ${id.slice(0, 12)}: ${running ? `running, ${health}` : "stopped"}`,
-    ),
-  ];
+  const { proof = null } = JSON.parse(outputs) as { proof?: string | null };
+  const report = reportOf(spec, stack, facts as HostFacts, driftLines(judgements), proof);
+  if (options.json) console.log(JSON.stringify(report));
+  else for (const line of reportLines(report)) console.log(line);
+  if (!report.ready) process.exitCode = exitCodes.unhealthy;
 }

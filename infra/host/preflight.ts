@@ -11,26 +11,33 @@ export const hostName = ({ connection }: HostSpec): string =>
 /** The stack's file tells the command the rest: address, jump host, owner and `become`. */
 const prepare = ({ lmstudio }: Documents): string => `run \`npx lmstack host prepare --stack ${lmstudio.stack}\``;
 
-export function preflight(spec: HostSpec, documents: Documents, facts: HostFacts): Fault[] {
-  const system = [...platformFaults(spec, facts)];
+/** By what they concern, in the order in which a person would put them right; what is in order has no faults. */
+export type Preflight = Readonly<Record<string, readonly Fault[]>>;
+
+export const preflight = (spec: HostSpec, documents: Documents, facts: HostFacts): Fault[] =>
+  Object.values(preflightByConcern(spec, documents, facts)).flat();
+
+export function preflightByConcern(spec: HostSpec, documents: Documents, facts: HostFacts): Preflight {
+  const platform = [...platformFaults(spec, facts)];
   const { stack } = documents.lmstudio;
   if (facts.stack !== null && facts.stack !== stack) {
     const next = `run \`pulumi destroy --stack ${facts.stack}\` where that stack is, or remove ~/.lmstack/stack on the host if it is gone`;
-    return [
-      fault(hostName(spec), `that the host already belongs to stack ${facts.stack}`, `this stack, ${stack}`, next),
-    ];
+    const found = `that the host already belongs to stack ${facts.stack}`;
+    return { owner: [fault(hostName(spec), found, `this stack, ${stack}`, next)] };
   }
   // On another system than the declared one every further finding would be noise.
-  if (system.length > 0) return system;
-  return [
-    ...privilegeFaults(spec, documents, facts),
-    ...gpuFaults(spec, facts),
-    ...libraryFaults(spec, documents, facts),
-    ...portFaults(spec, facts),
-    ...releaseFaults(spec, documents, facts),
-    ...modelFaults(spec, documents, facts),
-    ...spaceFaults(spec, documents, facts),
-  ];
+  if (platform.length > 0) return { platform };
+  return {
+    platform,
+    sudo: [...sudoFaults(spec, documents, facts)],
+    docker: [...dockerFaults(spec, documents, facts)],
+    driver: [...gpuFaults(spec, facts)],
+    libraries: [...libraryFaults(spec, documents, facts)],
+    ports: [...portFaults(spec, facts)],
+    release: [...releaseFaults(spec, documents, facts)],
+    models: [...modelFaults(spec, documents, facts)],
+    space: [...spaceFaults(spec, documents, facts)],
+  };
 }
 
 function* platformFaults(spec: HostSpec, { system, machine }: HostFacts): Iterable<Fault> {
@@ -43,20 +50,20 @@ function* platformFaults(spec: HostSpec, { system, machine }: HostFacts): Iterab
   yield fault(hostName(spec), `${system} ${machine}`, expected, "correct platform or connection.host");
 }
 
-function* privilegeFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Iterable<Fault> {
-  const where = hostName(spec);
-  const { user, sudo, docker, dockerError } = facts;
-  if (sudo === false) {
-    const expected = "the sudoers file of a prepared host (connection.become: sudo)";
-    const next = `${prepare(documents)}, or set become: none`;
-    yield fault(where, `that ${user} may not run systemctl by sudo -n`, expected, next);
-  }
-  if (proxyRuntime(spec) === "docker" && docker === null) {
-    const denied = /permission denied/i.test(dockerError ?? "");
-    const found = denied ? `that ${user} may not use Docker` : `no Docker (${dockerError ?? "no answer"})`;
-    const expected = `a Docker daemon that ${user} may use (proxy.runtime: docker)`;
-    yield fault(where, found, expected, `${prepare(documents)}, or set proxy.runtime: native`);
-  }
+function* sudoFaults(spec: HostSpec, documents: Documents, { user, sudo }: HostFacts): Iterable<Fault> {
+  if (sudo !== false) return;
+  const expected = "the sudoers file of a prepared host (connection.become: sudo)";
+  const next = `${prepare(documents)}, or set become: none`;
+  yield fault(hostName(spec), `that ${user} may not run systemctl by sudo -n`, expected, next);
+}
+
+function* dockerFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Iterable<Fault> {
+  const { user, docker, dockerError } = facts;
+  if (proxyRuntime(spec) !== "docker" || docker !== null) return;
+  const denied = /permission denied/i.test(dockerError ?? "");
+  const found = denied ? `that ${user} may not use Docker` : `no Docker (${dockerError ?? "no answer"})`;
+  const expected = `a Docker daemon that ${user} may use (proxy.runtime: docker)`;
+  yield fault(hostName(spec), found, expected, `${prepare(documents)}, or set proxy.runtime: native`);
 }
 
 /** LM Studio's CUDA 12 engines need this driver at least. */

@@ -11,7 +11,7 @@ import { type Documents, documentHashes, documentsOf } from "./documents.ts";
 import { driftReasons, type Judgements, judgeAll } from "./drift.ts";
 import type { HostFacts } from "./facts.ts";
 import { preflight } from "./preflight.ts";
-import { lookAtHost, probeScript } from "./probe.ts";
+import { type Look, lookAtHost, probeScript } from "./probe.ts";
 import { buildBundles, packRuntime, type Runtime } from "./runtime.ts";
 import { writeSshFiles } from "./ssh-files.ts";
 
@@ -36,6 +36,15 @@ export interface Survey {
 export const stackFolder = (stack: string): string =>
   join(fileURLToPath(new URL("../../.lmstack/", import.meta.url)), stack);
 
+/** One round trip, with the ssh configuration of the stack written anew. */
+export async function look(spec: HostSpec, stack: string): Promise<Look> {
+  const folder = stackFolder(stack);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (isRemote(spec.connection)) await writeSshFiles(spec.connection, folder);
+  const documents = documentsOf(spec, stack, spec.platform === "macos-metal" ? "arm64" : "x64");
+  return await lookAtHost(spec, folder, probeScript(spec, documents, fileHashes(documents)));
+}
+
 /**
  * @param keys `keysFingerprint` of the keys' values and rights, as they are part of what the proxy serves
  * @param lastKnown asked only when the host cannot be reached; null means that this is a reason to stop
@@ -47,16 +56,11 @@ export async function surveyHost(
   keys: string,
   lastKnown: (fault: Fault) => Promise<Known | null>,
 ): Promise<Survey> {
-  const folder = stackFolder(stack);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (isRemote(spec.connection)) await writeSshFiles(spec.connection, folder);
-
   const building = buildBundles();
   // Awaited further down: until then a fault of the host must not become one of the process.
   building.catch(() => {});
 
-  const usual = documentsOf(spec, stack, spec.platform === "macos-metal" ? "arm64" : "x64");
-  const { facts, fault } = await lookAtHost(spec, folder, probeScript(spec, usual, fileHashes(usual)));
+  const { facts, fault } = await look(spec, stack);
   const known = facts ? knownOf(facts) : fault.unreachable ? await lastKnown(fault) : null;
   if (!known) throw new Faults("nothing was touched:", [fault as Fault]);
 
@@ -78,7 +82,7 @@ export async function surveyHost(
 /** Enough for the probe to skip files that were verified: their hashes do not depend on the runtime. */
 const fileHashes = (documents: Documents) => documentHashes(documents, { hash: "", imageHash: "" }, undefined);
 
-const knownOf = ({ uid, gid, home, machine, tokens }: HostFacts): Known => ({
+export const knownOf = ({ uid, gid, home, machine, tokens }: HostFacts): Known => ({
   uid,
   gid,
   home,

@@ -1,0 +1,35 @@
+/** A stack as the verbs that look at its host need it: the checked spec and the values of its keys. */
+import { type Keys, readKeys } from "../proxy/keys.ts";
+import { Faults } from "../spec/faults.ts";
+import type { HostSpec } from "../spec/host-spec.ts";
+import { parseHostSpec } from "../spec/parse.ts";
+import { askPulumi } from "./pulumi.ts";
+import { stackOf } from "./stack-file.ts";
+
+export interface StackSpec {
+  readonly stack: string;
+  readonly spec: HostSpec;
+  readonly keys: Keys;
+}
+
+export type Configuration = Readonly<
+  Record<string, { readonly value: string; readonly secret: boolean; readonly objectValue?: unknown } | undefined>
+>;
+
+/** @throws Faults, CliFault */
+export async function specOfStack(given: string | undefined): Promise<StackSpec> {
+  const { stack } = await stackOf(given);
+  const configuration = await configurationOf(stack);
+  const spec = parseHostSpec(configuration["lmstack:host"]?.objectValue);
+  return { stack, spec, keys: keysOf(spec, configuration) };
+}
+
+export async function configurationOf(stack: string): Promise<Configuration> {
+  return JSON.parse(await askPulumi(["config", "--json", "--show-secrets"], stack)) as Configuration;
+}
+
+export function keysOf(spec: HostSpec, configuration: Configuration): Keys {
+  const { keys, faults } = readKeys(spec, (key) => configuration[`lmstack:${key}`]);
+  if (faults.length > 0) throw new Faults("secrets are missing:", faults);
+  return keys;
+}

@@ -1,0 +1,123 @@
+/** The old script's user: one command from a bare account on a prepared host to an answering endpoint, and the verbs around it. */
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { stringify } from "yaml";
+import { projectRoot } from "../pulumi/stack.ts";
+import { type Box, startBox, thinker } from "./box.ts";
+import { askResponses } from "./endpoint.ts";
+
+const stack = "e2e-serve";
+const folder = join(projectRoot, ".lmstack", "test", stack);
+const file = join(projectRoot, `Pulumi.${stack}.yaml`);
+let box: Box;
+
+/** As a person without any Pulumi set-up of their own calls it. */
+async function lmstack(...words: readonly string[]) {
+  const { LMSTACK_NODE, PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE_FILE, PULUMI_CONFIG_PASSPHRASE, ...environment } =
+    process.env;
+  const called = await execa(join(projectRoot, "infra/cli/lmstack.mjs"), [...words, "--stack", stack], {
+    extendEnv: false,
+    env: {
+      ...environment,
+      XDG_STATE_HOME: folder,
+      LMSTACK_SSH_IDENTITY: box.host.identityFile,
+      LMS_CONTEXT_LENGTH: "32768",
+    },
+    reject: false,
+    stdin: "ignore",
+  });
+  return { code: called.exitCode, out: called.stdout, said: called.stderr };
+}
+const data = (called: { out: string; said: string }) => {
+  // One document and nothing else; what went wrong is on the other stream.
+  expect(() => JSON.parse(called.out), called.said).not.toThrow();
+  return JSON.parse(called.out);
+};
+const served = () =>
+  lmstack(
+    "serve",
+    `/models/${thinker}.gguf`,
+    "served",
+    "--host",
+    `gpu@${box.host.address}`,
+    "--accept-host-key",
+    "--json",
+  );
+
+beforeAll(async () => {
+  box = await startBox({ name: "serve", realModel: false, onProgress: (line) => console.log(`   ${line}`) });
+  // Where this site has its copy of LM Studio; the rest is for `serve` to write.
+  const { version, url, sha512 } = box.installer;
+  await writeFile(file, stringify({ config: { "lmstack:host": { lmstudio: { version, url, sha512 } } } }));
+});
+
+afterAll(async () => {
+  await box?.host.remove();
+  await rm(file, { force: true });
+  await rm(folder, { recursive: true, force: true });
+  await rm(join(projectRoot, ".lmstack", stack), { recursive: true, force: true });
+});
+
+test("somebody's file is not changed without a word of agreement", async () => {
+  const refused = await served();
+  expect(refused.code, refused.said).toBe(1);
+  expect(data(refused).problem).toMatch(/no terminal to ask at.*--yes/);
+  expect(refused.said).toContain(`+   `);
+});
+
+test("one command makes an endpoint that answers, and the model does not think where the script never looked", async () => {
+  const words = ["serve", `/models/${thinker}.gguf`, "served", "--host", `gpu@${box.host.address}`];
+  const first = await lmstack(...words, "--accept-host-key", "--yes", "--json");
+  expect(first.code, first.said).toBe(0);
+  const { endpoint, resources, changed } = data(first);
+  expect({ endpoint, changed }).toEqual({ endpoint: `http://${box.host.address}:8080/v1`, changed: true });
+  expect(resources.create).toBeGreaterThan(10);
+  expect(first.said).toMatch(/shows the host key SHA256:/);
+  const answer = await askResponses({ baseUrl: endpoint, model: "served", prompt: "Say hello." });
+  expect(answer.status, answer.text).toBe(200);
+  expect(answer.text).not.toBe("");
+  expect(answer.reasoningTokens).toBe(0);
+});
+
+test("the same command again changes nothing", async () => {
+  const again = await served();
+  expect(again.code, again.said).toBe(0);
+  const { changed, resources } = data(again);
+  expect(changed).toBe(false);
+  expect(Object.keys(resources)).toEqual(["same"]);
+});
+
+test("status says ready, the model is listed, and the logs speak of it without a prompt", async () => {
+  const status = await lmstack("status", "--json");
+  expect(status.code, status.said).toBe(0);
+  expect(data(status)).toMatchObject({ ready: true, models: [{ id: "served", loaded: true, thinking: "off" }] });
+  const [model] = data(await lmstack("model", "list", "--json"));
+  expect(model).toMatchObject({ id: "served", load: { contextLength: 32768 } });
+  for (const part of ["supervisor", "proxy"]) {
+    const logs = await lmstack("logs", part);
+    expect(logs.code, logs.said).toBe(0);
+    expect(logs.out.trim(), part).not.toBe("");
+    expect(logs.out).not.toContain("Say hello.");
+  }
+});
+
+test("doctor finds nothing that has to be done for the endpoint to serve", async () => {
+  const doctor = await lmstack("doctor", "--json");
+  const { findings } = data(doctor) as { findings: { check: string; verdict: string; words: string }[] };
+  const problems = findings.filter(({ verdict, check }) => verdict === "problem" && !check.startsWith("codex"));
+  expect(problems, doctor.said).toEqual([]);
+  expect(findings.map(({ check }) => check)).toEqual(
+    expect.arrayContaining(["node", "backend", "ssh", "docker", "endpoint"]),
+  );
+});
+
+test("unload frees the memory for good, and the file stays", async () => {
+  const unloaded = await lmstack("unload", "served", "--yes", "--json");
+  expect(unloaded.code, unloaded.said).toBe(0);
+  expect(data(unloaded)).toMatchObject({ ok: true, changed: true, models: [] });
+  const loaded = await box.host.exec("~/.lmstudio/bin/lms ps --json");
+  expect(JSON.parse(loaded.stdout)).toEqual([]);
+  expect((await box.host.exec(`test -s /models/${thinker}.gguf`, { reject: false })).exitCode).toBe(0);
+});
