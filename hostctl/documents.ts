@@ -82,7 +82,11 @@ export const schemas = {
     containerId: z.string().regex(/^[0-9a-f]{12,64}$/),
     healthySeconds: z.number().min(1).max(3600),
   }),
-  prove: z.object({ ...envelope, models: z.array(z.object({ id, thinking })), port }),
+  prove: z.object({
+    ...envelope,
+    models: z.array(z.object({ id, thinking, contextLength: z.int().min(1).exactOptional() })),
+    port,
+  }),
   observe: z.object({
     stack: z.string().min(1),
     become,

@@ -11,7 +11,7 @@ import { asFailure, HostFailure } from "./failure.ts";
 import { type Host, thisHost } from "./host.ts";
 import { hostLock, withLock } from "./lock.ts";
 import { observe } from "./observe.ts";
-import { prove } from "./prove.ts";
+import { prove } from "./prove/prove.ts";
 import { convergeLmstudio, removeLmstudio } from "./resources/lmstudio.ts";
 import { convergeModel, removeModel } from "./resources/model.ts";
 import { convergeModelFile, removeModelFile } from "./resources/model-file.ts";

@@ -1,8 +1,11 @@
 /** Whether a version of LM Studio does what the one before did: the same models load, and thinking can still be switched off. */
+import { chat } from "../../infra/spec/proof/chat.ts";
+import { type Dialect, parsed } from "../../infra/spec/proof/dialect.ts";
+import { answerFault, spokenFault } from "../../infra/spec/proof/judge.ts";
+import { responses } from "../../infra/spec/proof/responses.ts";
 import { HostFailure } from "../failure.ts";
 import { send } from "../http.ts";
 import { instances } from "../lmstudio/http.ts";
-import { proofFault, readChat, readResponses } from "../prove.ts";
 
 /** What was seen of one version. Faults are null where an answer came without a thought. */
 export interface Showing {
@@ -15,28 +18,6 @@ const answerMs = 180_000;
 const prompt =
   "A bat and a ball cost 1.10 together, the bat 1.00 more than the ball. What does the ball cost? Be brief.";
 
-const endpoints = {
-  "/v1/responses": {
-    body: (model: string) => ({
-      model,
-      input: prompt,
-      max_output_tokens: 64,
-      reasoning: { effort: "none" },
-      store: false,
-    }),
-    read: readResponses,
-  },
-  "/v1/chat/completions": {
-    body: (model: string) => ({
-      model,
-      messages: [{ role: "user", content: prompt }],
-      max_tokens: 64,
-      reasoning_effort: "none",
-    }),
-    read: readChat,
-  },
-} as const;
-
 /** Null when no server tells what it has loaded. */
 export async function showing(port: number, models: readonly string[]): Promise<Showing | null> {
   const found = await instances(port);
@@ -44,17 +25,24 @@ export async function showing(port: number, models: readonly string[]): Promise<
   const loaded = models.filter((id) => found.some((instance) => instance.identifier === id));
   const faults: Record<string, string | null> = {};
   for (const id of loaded)
-    for (const path of Object.keys(endpoints))
-      faults[`${id} on ${path}`] = await ask(port, id, path as keyof typeof endpoints);
+    for (const dialect of [responses, chat]) faults[`${id} on ${dialect.path}`] = await ask(port, id, dialect);
   return { loaded, faults };
 }
 
-async function ask(port: number, id: string, path: keyof typeof endpoints): Promise<string | null> {
-  const { body, read } = endpoints[path];
+async function ask(port: number, id: string, dialect: Dialect): Promise<string | null> {
+  const question = { model: id, prompt, tokens: 64, stream: false, switchOff: true };
   try {
-    const answer = await send({ host: "127.0.0.1", port }, "POST", path, body(id), answerMs);
-    if (answer.status !== 200) return `status ${answer.status}`;
-    return proofFault(id, "off", read(JSON.parse(answer.body)));
+    const { status, body } = await send(
+      { host: "127.0.0.1", port },
+      "POST",
+      dialect.path,
+      dialect.body(question),
+      answerMs,
+    );
+    const spoken = dialect.read(parsed(body));
+    const fault = answerFault({ status, leaks: 0, body }, spoken, dialect);
+    if (fault !== null || spoken === null) return fault?.found ?? null;
+    return spokenFault(id, "off", spoken, 0)?.found ?? null;
   } catch (error) {
     return `no answer (${error instanceof Error ? error.message : String(error)})`;
   }

@@ -78,7 +78,7 @@ export interface ProxyGateDocument extends Envelope {
 }
 
 export interface ProveDocument extends Envelope {
-  readonly models: readonly { readonly id: string; readonly thinking: Thinking }[];
+  readonly models: readonly { readonly id: string; readonly thinking: Thinking; readonly contextLength?: number }[];
   /** Port of the proxy on the host itself. */
   readonly port: number;
 }

@@ -1,8 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { parseContainers } from "../../../hostctl/docker.ts";
 import { isLoopback, parseListeners, parseLsof } from "../../../hostctl/listeners.ts";
 import { parseEngines } from "../../../hostctl/lmstudio/lms.ts";
-import { proofFault, readChat, readResponses } from "../../../hostctl/prove.ts";
 
 test("listen addresses are read as the kernel prints them", () => {
   const table = [
@@ -31,53 +30,6 @@ test("the table of engines is read with its tick", () => {
     { id: "llama.cpp-linux-x86_64-avx2@2.25.2", selected: false },
     { id: "llama.cpp-linux-x86_64-nvidia-cuda12@2.25.2", selected: true },
   ]);
-});
-
-describe("a proof", () => {
-  const spoken = { text: "Four.", reasoning: "", reasoningTokens: 0, model: "m" };
-  test.each([
-    [null, "off", spoken],
-    ["answered by other", "off", { ...spoken, model: "other" }],
-    ["7 reasoning tokens", "off", { ...spoken, reasoningTokens: 7 }],
-    ["carries reasoning", "off", { ...spoken, reasoning: "hm" }],
-    ["think tag", "off", { ...spoken, text: "<think>\n</think> Four." }],
-    ["no text came, only 64", "off", { ...spoken, text: " ", reasoningTokens: 64 }],
-    [null, "client", { ...spoken, reasoningTokens: 7 }],
-    [null, "on", { ...spoken, reasoningTokens: 7, reasoning: "hm" }],
-    ["no text", "on", { ...spoken, text: "" }],
-    ["not an answer", "off", null],
-  ] as const)("finds %j", (fault, thinking, answer) => {
-    const found = proofFault("m", thinking, answer);
-    if (fault === null) expect(found).toBeNull();
-    else expect(found).toContain(fault);
-  });
-
-  test("reads both dialects, and refuses an error body that came with status 200", () => {
-    const output = [
-      { type: "reasoning", content: [{ type: "reasoning_text", text: "hm" }] },
-      {
-        type: "message",
-        content: [
-          { type: "output_text", text: "Fo" },
-          { type: "output_text", text: "ur." },
-        ],
-      },
-    ];
-    const usage = { output_tokens_details: { reasoning_tokens: 3 } };
-    expect(readResponses({ model: "m", output, usage })).toEqual({
-      text: "Four.",
-      reasoning: "hm",
-      reasoningTokens: 3,
-      model: "m",
-    });
-    const message = { content: "Four.", reasoning_content: "hm" };
-    expect(
-      readChat({ model: "m", choices: [{ message }], usage: { completion_tokens_details: { reasoning_tokens: 3 } } }),
-    ).toEqual({ text: "Four.", reasoning: "hm", reasoningTokens: 3, model: "m" });
-    const error = { error: "Unexpected endpoint or method." } as object;
-    expect(readResponses(error)).toBeNull();
-    expect(readChat(error)).toBeNull();
-  });
 });
 
 test("containers are read with their health, whatever docker adds", () => {
