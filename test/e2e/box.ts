@@ -50,7 +50,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
   return { host, installer: { version, url: `file://${remoteTarball}`, sha512 }, models };
 }
 
-async function putModel(host: TestHost, id: string, local: string): Promise<ModelFile> {
+export async function putModel(host: TestHost, id: string, local: string): Promise<ModelFile> {
   const path = `/models/${id}.gguf`;
   return { id, path, sha256: await putFile(host, local, path) };
 }
