@@ -38,7 +38,9 @@ export async function openPlace(name: string, say: (line: string) => void): Prom
   const { host } = started;
   await host.exec(mountHome, { root: true });
   const box = { ...started, models: [...started.models, await putVictim(started)] };
-  const stack = await openStack(`chaos-${name}`, box);
+  // An earlier run that was killed may have left one that speaks of another host.
+  await (await openStack(`e2e-${name}`, box)).forget();
+  const stack = await openStack(`e2e-${name}`, box);
   const close = async () => {
     await stack.forget();
     await host.remove();

@@ -1,6 +1,5 @@
 /** The facts as a table for people: docs/facts.md, written by `npm run facts`. */
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { projectRoot } from "../lmstudio-sim/bundle.ts";
 import { type Fact, whyNotReal } from "./fact.ts";
 import { facts } from "./facts.ts";
@@ -29,8 +28,3 @@ lmstudio-bug-tracker; \`lms#n\`: issues of lms; \`seen\`: notes of others. Versi
 |---|---|---|---|---|---|
 ${facts.map(row).join("\n")}
 `;
-
-if (import.meta.main) {
-  await mkdir(dirname(tableFile), { recursive: true });
-  await writeFile(tableFile, factsTable());
-}
