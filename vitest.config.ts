@@ -17,7 +17,12 @@ export default defineConfig({
       {
         test: {
           name: "clients",
-          include: ["test/clients/**/*.test.ts", "test/browser/**/*.test.ts", "test/observability/**/*.test.ts"],
+          include: [
+            "test/clients/**/*.test.ts",
+            "test/browser/**/*.test.ts",
+            "test/observability/**/*.test.ts",
+            "test/mac-sim/**/*.test.ts",
+          ],
           testTimeout: 2 * minutes,
           hookTimeout: 5 * minutes,
         },

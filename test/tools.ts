@@ -1,5 +1,5 @@
 /**
- * What tests need besides the clone's packages: a browser, a terminal, Prometheus' rule checker, and Python packages. Kept outside the clone, so that every
+ * What tests need besides the clone's packages: a browser, a terminal, Prometheus' rule checker, a checker of property lists, and Python packages. Kept outside the clone, so that every
  * clone of one user shares it; nothing is done when it is there.
  */
 import { existsSync } from "node:fs";
@@ -28,6 +28,8 @@ export async function ensureTestTools(): Promise<TestTools> {
     await ensureDebianPackages(["chromium", "fonts-dejavu-core"], "the status page is tested in a real browser");
   }
   await ensureTmux();
+  if (findOnPath("plistutil") === undefined)
+    await ensureDebianPackages(["libplist-utils"], "launchd's files are checked by another parser of them");
   const promtool = await ensurePromtool();
   return { pathFolders: promtool === undefined ? [] : [promtool], python: await ensurePython() };
 }

@@ -140,6 +140,7 @@ async function stopAncestor(host: Host): Promise<Change[]> {
 
 /** Lets a replaced proxy hand over connections that wait in its queue (Linux 5.14). Nice to have: a refusal is only told. */
 async function migrateConnections(host: Host, become: Become): Promise<Change[]> {
+  if (host.platform !== "linux") return [];
   const value = (await readText("/proc/sys/net/ipv4/tcp_migrate_req"))?.trim();
   if (value === undefined || !host.ownHome || become === "none" || (await readText(sysctlFile)) === migrateText(1))
     return [];

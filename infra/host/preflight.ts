@@ -50,11 +50,12 @@ function* platformFaults(spec: HostSpec, { system, machine }: HostFacts): Iterab
   yield fault(hostName(spec), `${system} ${machine}`, expected, "correct platform or connection.host");
 }
 
-function* sudoFaults(spec: HostSpec, documents: Documents, { user, sudo }: HostFacts): Iterable<Fault> {
+function* sudoFaults(spec: HostSpec, documents: Documents, { user, sudo, system }: HostFacts): Iterable<Fault> {
   if (sudo !== false) return;
+  const manager = system === "Darwin" ? "launchctl" : "systemctl";
   const expected = "the sudoers file of a prepared host (connection.become: sudo)";
   const next = `${prepare(documents)}, or set become: none`;
-  yield fault(hostName(spec), `that ${user} may not run systemctl by sudo -n`, expected, next);
+  yield fault(hostName(spec), `that ${user} may not run ${manager} by sudo -n`, expected, next);
 }
 
 function* dockerFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Iterable<Fault> {

@@ -15,7 +15,8 @@ say glibc "$(getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ print $2 }')"
 say libatomic "$(ldconfig -p 2>/dev/null | grep -c 'libatomic\.so\.1')"
 
 if [ "$BECOME" = sudo ] && [ "$(id -u)" != 0 ]; then
-  sudo -n -l systemctl daemon-reload >/dev/null 2>&1 && say sudo yes || say sudo no
+  case "$system" in Darwin) set -- launchctl enable system/dev.lmstack.proxy ;; *) set -- systemctl daemon-reload ;; esac
+  sudo -n -l "$@" >/dev/null 2>&1 && say sudo yes || say sudo no
 fi
 if [ "$DOCKER" = 1 ]; then
   if ! command -v docker >/dev/null 2>&1; then say docker_error "no docker command"

@@ -87,7 +87,7 @@ export function parseFacts(
   answer: string,
   user: string,
   models: string | null,
-  grantsAll: (listing: string) => boolean,
+  grantsAll: (listing: string, kernel: string) => boolean,
   handsOver: (listing: string, owner: string) => boolean = () => false,
 ): PrepareFacts {
   const lines = answer
@@ -120,7 +120,7 @@ export function parseFacts(
     missingPackages: all("missing"),
     docker: { version: one("docker") || null, running: one("running") === "yes" },
     nvidia: { card: one("card") === "yes", driver: one("driver") || null, toolkit: one("toolkit") === "yes" },
-    dropIn: grantsAll(one("sudoers")) && (login === null || handsOver(one("handOver"), user)),
+    dropIn: grantsAll(one("sudoers"), one("kernel")) && (login === null || handsOver(one("handOver"), user)),
     models: models === null ? null : { path: models, readable: one("models") === "yes" },
   };
 }

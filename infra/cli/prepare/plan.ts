@@ -42,7 +42,8 @@ const oldestDocker = "20.10";
 
 /** @throws when the box cannot be prepared at all, saying why */
 export function planPrepare(facts: PrepareFacts, wanted: Wanted): PreparePlan {
-  refuse(facts);
+  refuse(facts, wanted);
+  if (facts.kernel === "Darwin") return { steps: [sudoers(facts)], notes: [] };
   const apt = aptSteps(facts, wanted);
   const steps = [
     ...(facts.distro.apt ? apt : []),
@@ -58,14 +59,16 @@ export function planPrepare(facts: PrepareFacts, wanted: Wanted): PreparePlan {
   };
 }
 
-function refuse({ host, kernel, systemd, user }: PrepareFacts): void {
-  if (kernel === "Darwin") {
+function refuse({ host, kernel, systemd, user }: PrepareFacts, { become }: Wanted): void {
+  const mac = kernel === "Darwin";
+  if (mac && become === "none") {
     throw new CliFault(
-      `${host} is a Mac, which needs no preparing: LM Studio and the proxy run as launchd services of the user. Next: pulumi up`,
+      `${host} is a Mac, which needs no preparing with become: none: LM Studio and the proxy run as launchd agents of the user. Next: pulumi up`,
     );
   }
-  if (kernel !== "Linux") throw new CliFault(`${host} runs ${kernel}; expected Linux (Debian or Ubuntu) or macOS`);
-  if (!systemd)
+  if (!mac && kernel !== "Linux")
+    throw new CliFault(`${host} runs ${kernel}; expected Linux (Debian or Ubuntu) or macOS`);
+  if (!mac && !systemd)
     throw new CliFault(
       `${host} does not run systemd, which services and Docker need here; expected a Debian or Ubuntu box booted with it`,
     );
@@ -160,17 +163,17 @@ function dockerUse({ docker, user, login }: PrepareFacts): Step[] {
   ];
 }
 
-function sudoers({ user, login, dropIn }: PrepareFacts): Step {
+function sudoers({ user, login, dropIn, kernel }: PrepareFacts): Step {
   const become = login === null ? "" : ` and ${login.name} become ${user.name}`;
   return {
     id: "sudoers",
-    why: `${sudoersPath} lets ${user.name} manage lmstack's own two services and one sysctl file${become} without a password, nothing else`,
+    why: `${sudoersPath} lets ${user.name} manage lmstack's own two services${kernel === "Darwin" ? "" : " and one sysctl file"}${become} without a password, nothing else`,
     // Checked before it has a name that sudo reads: a broken drop-in locks everybody out of sudo.
     command: `fresh="$(mktemp)"
 cat >"$fresh" <<'END_OF_DROP_IN'
-${sudoersDropIn(user.name, login?.name)}END_OF_DROP_IN
+${sudoersDropIn(user.name, login?.name, kernel)}END_OF_DROP_IN
 visudo -cqf "$fresh"
-install -o root -g root -m 0440 "$fresh" ${sudoersPath}
+install -o root -g 0 -m 0440 "$fresh" ${sudoersPath}
 rm -f "$fresh"`,
     alreadyDone: dropIn,
     required: true,

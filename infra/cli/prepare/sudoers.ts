@@ -1,5 +1,5 @@
 /** The sudoers drop-in of a prepared host: every command that hostctl runs as root (`sudo -n`), and nothing else. */
-import { services, sysctlFile, systemdUnitFolder } from "../../spec/host-layout.ts";
+import { launchDaemonsFolder, launchdLabel, services, sysctlFile, systemdUnitFolder } from "../../spec/host-layout.ts";
 
 export const sudoersPath = "/etc/sudoers.d/lmstack";
 
@@ -11,7 +11,8 @@ const unitVerbs = ["enable", "disable", "start", "stop", "restart", "reset-faile
  * Unit names are written out because sudo joins the arguments before it matches a wildcard: `stop lmstack-*.service` would also allow
  * `stop lmstack- ssh.service`.
  */
-export function rootCommands(): readonly string[] {
+export function rootCommands(kernel: string = "Linux"): readonly string[] {
+  if (kernel === "Darwin") return macCommands();
   const units = Object.values(services).map((name) => `${name}.service`);
   const files = [...units.map((unit) => `${systemdUnitFolder}/${unit}`), sysctlFile];
   return [
@@ -23,6 +24,20 @@ export function rootCommands(): readonly string[] {
   ];
 }
 
+function macCommands(): readonly string[] {
+  return Object.values(services).flatMap((name) => {
+    const label = launchdLabel(name);
+    const file = `${launchDaemonsFolder}/${label}.plist`;
+    return [
+      `/usr/bin/tee ${file}`,
+      `/bin/chmod 0644 ${file}`,
+      `/bin/rm -f ${file}`,
+      `/bin/launchctl bootstrap system ${file}`,
+      ...["bootout", "enable"].map((verb) => `/bin/launchctl ${verb} system/${label}`),
+    ];
+  });
+}
+
 /** The shell through which another user who connects becomes the owner of LM Studio; `on-host.sh` and `shell.ts` call it by this very path. */
 const shell = "/bin/sh";
 
@@ -30,8 +45,8 @@ const shell = "/bin/sh";
  * Content of the drop-in for `user`, the owner of LM Studio. `!requiretty` because nothing here has a terminal.
  * @param login who connects over SSH, when that is somebody else: may become the owner, nobody further
  */
-export function sudoersDropIn(user: string, login?: string): string {
-  const lines = rootCommands().map((command) => `${user} ALL=(root) NOPASSWD: ${command}`);
+export function sudoersDropIn(user: string, login?: string, kernel?: string): string {
+  const lines = rootCommands(kernel).map((command) => `${user} ALL=(root) NOPASSWD: ${command}`);
   return [
     "# Written by `lmstack host prepare`: what hostctl may do as root without a password.",
     `Defaults:${user} !requiretty`,
@@ -45,14 +60,14 @@ export function sudoersDropIn(user: string, login?: string): string {
  * True when a `sudo -l` of the user names each of the commands. A rule for ALL does not count: it may go once the box is prepared, the
  * drop-in stays.
  */
-export function grantsAll(listing: string): boolean {
+export function grantsAll(listing: string, kernel?: string): boolean {
   const named = new Set(
     listing
       .replaceAll(/\s+/g, " ")
       .split(/,|\([^)]*\)|NOPASSWD:/)
       .map((entry) => entry.trim()),
   );
-  return rootCommands().every((command) => named.has(command));
+  return rootCommands(kernel).every((command) => named.has(command));
 }
 
 /** True when a `sudo -l` of the one who connects names the owner's shell, with whatever arguments. */

@@ -138,8 +138,17 @@ describe("the plan for a box", () => {
     expect(plan.notes.filter((note) => note.startsWith("Fedora Linux 44 has no apt-get"))).toHaveLength(2);
   });
 
+  it("gives a Mac the sudoers file alone, and nothing where the spec says become: none", () => {
+    const mac = { ...bareFacts("gpu", null, false), kernel: "Darwin", systemd: false };
+    const { steps, notes } = planPrepare(mac, { become: "sudo", docker: true });
+    expect(steps.map(({ id }) => id)).toEqual(["sudoers"]);
+    expect(steps[0]?.command).toContain("/bin/launchctl bootout system/dev.lmstack.supervisor");
+    expect(steps[0]?.command).not.toMatch(/systemctl|sysctl/);
+    expect(notes).toEqual([]);
+    expect(() => planPrepare(mac, { become: "none", docker: false })).toThrow(/is a Mac, which needs no preparing/);
+  });
+
   it.each([
-    ["a Mac", { kernel: "Darwin" }, /is a Mac, which needs no preparing/],
     ["another system", { kernel: "FreeBSD" }, /runs FreeBSD; expected Linux/],
     ["a box without systemd", { systemd: false }, /does not run systemd/],
     [

@@ -13,6 +13,13 @@ describe("the sudoers drop-in", () => {
     for (const rule of rules) expect(rule).toMatch(/^gpu ALL=\(root\) NOPASSWD: \/usr\/s?bin\/[a-z]+ [^*?[\]\\!]+$/);
   });
 
+  it("of a Mac has launchctl's verbs for the two daemons, and is recognised as that of a Mac alone", () => {
+    const commands = rootCommands("Darwin");
+    for (const command of commands) expect(command).toMatch(/^(\/usr)?\/bin\/[a-z]+ [^*?[\]\\!]+$/);
+    const listed = listing(commands.map((command) => `(root) NOPASSWD: ${command}`));
+    expect([grantsAll(listed, "Darwin"), grantsAll(listed)]).toEqual([true, false]);
+  });
+
   it("ends with a line feed, without which sudo would drop the last rule", () => {
     expect(sudoersDropIn("gpu").endsWith("\n")).toBe(true);
   });

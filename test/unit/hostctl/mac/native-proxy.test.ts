@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { request } from "undici";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { convergeProxyFiles, observeProxyFiles, removeProxyFiles } from "../../../../hostctl/resources/proxy-files.ts";
+import { rootCommands } from "../../../../infra/cli/prepare/sudoers.ts";
 import { bundle } from "../../../../infra/host/bundle.ts";
+import { launchDaemonsFolder } from "../../../../infra/spec/host-layout.ts";
 import { Mac } from "../../../mac-sim/mac.ts";
 import { freePort } from "../scratch.ts";
 
@@ -49,7 +51,7 @@ const alive = async () => {
 };
 const seen = async () => (await observeProxyFiles(mac.host, "sudo")).service;
 
-test("the proxy serves as a daemon of its user, is replaced without a refusal, repaired when it was stopped, and leaves nothing", async () => {
+test("the proxy serves as a daemon of its user, is replaced without a refusal, repaired when it was stopped, and leaves nothing; root does only what a prepared Mac allows", async () => {
   await converge();
   expect(await alive()).toBe(200);
   const parent = mac.launchd.pidOf(label);
@@ -80,4 +82,9 @@ test("the proxy serves as a daemon of its user, is replaced without a refusal, r
   await expect(alive()).rejects.toThrow();
   expect(mac.launchd.loaded).toEqual([]);
   expect(await readdir(mac.host.launchDaemons)).toEqual([]);
+
+  const granted = rootCommands("Darwin").map((command) => command.replace(/^\S*\//, ""));
+  const asked = mac.asRoot.map((command) => command.replaceAll(mac.host.launchDaemons, launchDaemonsFolder));
+  expect(asked.length).toBeGreaterThan(0);
+  expect(asked.filter((command) => !granted.includes(command))).toEqual([]);
 });
