@@ -202,6 +202,7 @@ export async function removeLmstudio(host: Host, become: Become): Promise<void> 
   ]) {
     await rm(path, { recursive: true, force: true });
   }
+  await dropFiles(host);
   await forgetService(host, "supervisor");
   await clearIncidents(host, "lmstudio");
   await dropToken(host, "lmstudio");

@@ -3,9 +3,9 @@
  * older one that gets its own files back neither starts the newer one nor reads settings that it does not know.
  */
 import { constants } from "node:fs";
-import { copyFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { copyFile, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { stagingName } from "../atomic-file.ts";
+import { stagingName, syncFolder } from "../atomic-file.ts";
 import type { Host } from "../host.ts";
 
 /** A whole copy or none: it gets its name at the end. */
@@ -15,6 +15,7 @@ export async function keepFiles(host: Host): Promise<void> {
   await mkdir(staging, { recursive: true, mode: 0o700 });
   for (const path of await files(host)) await place(path, join(staging, relative(host.home, path)));
   await rename(staging, folder(host));
+  await syncFolder(host.paths.state);
 }
 
 /** May be called again after a kill. Each file changes as a whole: one of them is a program that may be running. */
@@ -48,6 +49,9 @@ async function place(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true, mode: 0o700 });
   const staging = stagingName(to);
   await copyFile(from, staging, constants.COPYFILE_FICLONE);
+  const file = await open(staging, "r");
+  // A power cut in the middle of an upgrade must not leave an empty way back.
+  await file.sync().finally(() => file.close());
   await rename(staging, to);
 }
 
