@@ -1,5 +1,5 @@
 /** A host of its own on which one version of LM Studio serves and a broken one is tried. */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { LmstudioDocument } from "../../infra/spec/host-documents.ts";
 import { buildInstaller } from "../lmstudio-sim/build.ts";
@@ -61,6 +61,12 @@ export class ServingHost implements AsyncDisposable {
 
   async up(version: string): Promise<Answer> {
     return await this.scratch.run("converge", "lmstudio", this.document(version));
+  }
+
+  /** Killed right after the last step, an upgrade has come to its end. */
+  async provedLast(): Promise<string> {
+    const text = await readFile(join(this.scratch.home, ".lmstack/state/installed.json"), "utf8");
+    return (JSON.parse(text) as { good: string }).good;
   }
 
   /** Starts of a daemon since the host was made. */

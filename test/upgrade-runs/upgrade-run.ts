@@ -65,7 +65,7 @@ export async function killUpgrade(host: ServingHost, victim: Victim, moment: num
   const { ok } = await running.answer;
   // By itself, where there still is somebody who could.
   if (victim === "hostctl" && !ok) {
-    const left = (await eventually(host, good)) === null ? null : await eventually(host, newer);
+    const left = await eventually(host, await host.provedLast());
     if (left !== null) return `by itself: ${left}`;
   }
   for (const version of [newer, good]) {
@@ -82,7 +82,7 @@ async function heard({ child, said }: Running, words: string): Promise<void> {
 }
 
 async function eventually(host: ServingHost, version: string): Promise<string | null> {
-  const deadline = Date.now() + settleMs / 2;
+  const deadline = Date.now() + settleMs;
   for (;;) {
     const fault = (await host.servingFaults(version)).join("; ") || null;
     if (fault === null || Date.now() > deadline) return fault;

@@ -33,7 +33,7 @@ test.each([
   expect(cudaEngine({ installed: listed(selected), judged })).toEqual(expected);
 });
 
-test("the CPU's engine that a fresh CUDA host has selected is corrected, and the next run is empty", {
+test("the CPU's engine that a fresh CUDA host has selected is corrected, the next run is empty, and no engine updates itself", {
   timeout: 120_000,
 }, async () => {
   await using host = await Scratch.make({ lmstudio: false });
@@ -47,5 +47,14 @@ test("the CPU's engine that a fresh CUDA host has selected is corrected, and the
   expect(changed).toContainEqual({ what: "engine", from: "llama.cpp-linux-x86_64-avx2@2.25.2", to: cuda12 });
   expect(await host.lms("runtime", "ls")).toMatch(/cuda12@2\.25\.2\s+✓/);
   expect((await host.must("converge", "lmstudio", document)).changed).toEqual([]);
+  await writeFile(join(host.home, ".lmstudio/.internal/sim-traps.json"), '{"engineUpdatesItself":true}');
+  const { pid } = (await host.observe()).lmstudio.daemon;
+  process.kill(pid ?? 0, "SIGKILL");
+  const daemon = async () => (await host.observe()).lmstudio;
+  await expect
+    .poll(daemon, { timeout: 15_000 })
+    .toMatchObject({ server: { greeting: true }, daemon: { running: true } });
+  expect((await daemon()).daemon.pid).not.toBe(pid);
+  expect(await host.lms("runtime", "ls")).not.toContain("2.26.0");
   vi.unstubAllEnvs();
 });

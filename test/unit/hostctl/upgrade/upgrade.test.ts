@@ -27,5 +27,5 @@ test("an upgrade that is killed in the middle leaves a host that serves one vers
   timeout: 180_000,
 }, async () => {
   await using host = await ServingHost.make();
-  expect(await killUpgrade(host, "hostctl", `installing LM Studio ${newer}`)).toBeNull();
+  expect(await killUpgrade(host, "hostctl", "starting LM Studio's daemon")).toBeNull();
 });
