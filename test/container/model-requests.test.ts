@@ -149,7 +149,8 @@ describe("bytes", () => {
     expect(answer.status).toBe(200);
     const digest = createHash("sha256").update(body).digest("hex");
     const arrived = place.sim.journal().filter((entry) => entry.event === "request");
-    expect(arrived.at(-1)?.bodySha256).toBe(digest);
+    // The proxy asks for the list of models at moments of its own.
+    expect(arrived.map(({ bodySha256 }) => bodySha256)).toContain(digest);
   });
 });
 

@@ -8,7 +8,8 @@ const entry = "node-llama-cpp";
 const binaries = "@node-llama-cpp/linux-x64";
 
 export async function copyLlama(target: string): Promise<void> {
-  const root = join(projectRoot, "node_modules");
+  // May be a link to another clone's; what is collected below has its links resolved.
+  const root = await realpath(join(projectRoot, "node_modules"));
   const folders = new Set<string>();
   await collect(join(root, entry), folders);
   folders.add(join(root, binaries));
