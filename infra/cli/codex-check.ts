@@ -8,6 +8,7 @@ import { homeFaults } from "../codex/home-faults.ts";
 import { readEnvironment, readProfile } from "../codex/profile.ts";
 import { type CodexOptions, codexFolder, installedProfile, textOf } from "./codex.ts";
 import { CliFault } from "./fault.ts";
+import { progress } from "./progress.ts";
 
 export interface CheckOptions extends CodexOptions {
   readonly timeout?: string;
@@ -18,7 +19,7 @@ type Profile = NonNullable<ReturnType<typeof readProfile>>;
 export async function check(options: CheckOptions): Promise<void> {
   const started = performance.now();
   try {
-    const { codex, profile, notes } = await turn(options);
+    const { codex, profile, notes } = await progress("Codex is at work", turn(options));
     const seconds = Number(((performance.now() - started) / 1000).toFixed(1));
     if (options.json)
       console.log(

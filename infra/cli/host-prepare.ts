@@ -6,9 +6,9 @@ import { Command, Option } from "commander";
 import { parse } from "yaml";
 import type { Become } from "../spec/host-documents.ts";
 import { agree } from "./ask.ts";
-import { CliFault } from "./fault.ts";
+import { CliFault, exitCodes } from "./fault.ts";
 import { bareFacts, type PrepareFacts, parseFacts, probeScript, type RootBy } from "./prepare/facts.ts";
-import { type PreparePlan, planPrepare, type Wanted } from "./prepare/plan.ts";
+import { type PreparePlan, planPrepare, type Step, type Wanted } from "./prepare/plan.ts";
 import { quote } from "./prepare/quote.ts";
 import { type Reach, type Remote, reach } from "./prepare/reach.ts";
 import { renderScript } from "./prepare/script.ts";
@@ -32,6 +32,7 @@ export interface PrepareOptions {
   readonly docker?: boolean;
   readonly print?: boolean;
   readonly yes?: boolean;
+  readonly json?: boolean;
 }
 
 export function prepareCommand(): Command {
@@ -57,6 +58,7 @@ export function prepareCommand(): Command {
     .option("--no-docker", "the proxy will run without a container")
     .option("--print", "print the script for root and change nothing; without a host, the script for a bare box")
     .option("--yes", "do not ask before running")
+    .option("--json", "print one JSON document on standard output, and nothing else there")
     .action(async (options: PrepareOptions) => {
       process.exitCode = await prepare(options);
     });
@@ -95,13 +97,19 @@ export async function prepare(
   const facts = await look();
   const plan = planPrepare(facts, wanted);
   for (const line of described(facts, plan)) say(line);
+  const end = (steps: readonly Step[], asked = false): number => {
+    const ok = asked || steps.every((step) => step.alreadyDone || !step.required);
+    const told = steps.map(({ id, alreadyDone, required, why }) => ({ id, done: alreadyDone, required, why }));
+    if (options.json) print(`${JSON.stringify({ ok, host: box.name, steps: told })}\n`);
+    return ok ? exitCodes.done : exitCodes.failed;
+  };
   if (options.print) {
-    print(renderScript(plan.steps));
-    return 0;
+    if (!options.json) print(renderScript(plan.steps));
+    return end(plan.steps, true);
   }
   if (plan.steps.every((step) => step.alreadyDone)) {
     say("Everything is there; nothing to do.");
-    return 0;
+    return end(plan.steps);
   }
   if (!options.yes)
     await agree(
@@ -110,15 +118,16 @@ export async function prepare(
     );
   await runAsRoot(box, renderScript(plan.steps), facts.rootBy);
 
-  const left = planPrepare(await look(), wanted).steps.filter((step) => !step.alreadyDone);
+  const { steps } = planPrepare(await look(), wanted);
+  const left = steps.filter((step) => !step.alreadyDone);
   for (const step of left) say(`still missing${step.required ? "" : " (not required)"}: ${step.id}: ${step.why}`);
-  const failed = left.some((step) => step.required);
+  const code = end(steps);
   say(
-    failed
-      ? `${box.name} is not ready; look at the output above and run this again`
-      : `${box.name} is ready. Next: pulumi up`,
+    code === exitCodes.done
+      ? `${box.name} is ready. Next: pulumi up`
+      : `${box.name} is not ready; look at the output above and run this again`,
   );
-  return failed ? 1 : 0;
+  return code;
 }
 
 /** The plan for people: what is there, and each root command before it runs. */

@@ -25,6 +25,8 @@ export interface ServeOptions {
   readonly json?: boolean;
 }
 
+type Proxy = { readonly keys?: readonly unknown[]; readonly allowAnonymous?: boolean };
+
 /** As a file has it; loosely, because the whole is judged when it is put together. */
 interface Declared {
   readonly platform?: unknown;
@@ -53,11 +55,12 @@ export async function serve(gguf: string, identifier: string, options: ServeOpti
   if (wanted !== present) await writeStack(file, wanted);
   console.error(wanted === before ? `${file.name} says so already` : `${file.name} is written`);
   const result = await converge(file.stack, ["--yes", "--skip-preview"], options.json);
-  const keyed = ((parse(wanted).config["lmstack:host"].proxy?.keys ?? []) as unknown[]).length > 0;
-  if (options.json)
-    console.log(JSON.stringify({ ...result, file: file.name, changed: wanted !== before, model: identifier, keyed }));
+  const { keys = [], allowAnonymous } = parse(wanted).config["lmstack:host"].proxy as Proxy;
+  const keyed = keys.length > 0;
+  const told = { ...result, file: file.name, changed: wanted !== before, model: identifier, keyed };
+  if (options.json) console.log(JSON.stringify(told));
   else for (const line of readyLines(result, identifier, keyed)) console.log(line);
-  if (!keyed && machine !== undefined)
+  if (!keyed && allowAnonymous)
     console.error(
       "Whoever reaches that address may use it, as with the old script. Next: `npx lmstack keys add NAME` and `npx lmstack up` close it",
     );

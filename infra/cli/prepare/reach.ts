@@ -20,7 +20,7 @@ export interface Reach extends AsyncDisposable {
   readonly name: string;
   /** @throws with the box's name and what ssh or the command said */
   read(command: string, stdin?: string): Promise<string>;
-  /** Shows its output as it comes; `terminal` lets it ask for a password. Resolves to the exit code. */
+  /** Shows its output on standard error as it comes; `terminal` lets it ask for a password. Resolves to the exit code. */
   show(command: string, terminal: boolean): Promise<number>;
 }
 
@@ -86,7 +86,8 @@ function over(
     },
     async show(command, terminal) {
       const result = await execa(program, words(command, terminal), {
-        stdio: [terminal ? "inherit" : "ignore", "inherit", "inherit"],
+        // Progress, all of it: standard output belongs to the result.
+        stdio: [terminal ? "inherit" : "ignore", process.stderr, "inherit"],
         reject: false,
       });
       return result.exitCode ?? 1;
