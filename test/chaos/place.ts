@@ -29,8 +29,8 @@ export interface Place extends AsyncDisposable {
 }
 
 const homeImage = "/models/home.img";
-/** LM Studio's stand-in with its Node, the runtime with another, and room to work in. */
-const homeMegabytes = 900;
+/** What the preflight wants free, and what lies there. Sparse. */
+const homeMegabytes = 1800;
 
 /** Deployed and serving. @throws with the engine's output when `up` fails */
 export async function openPlace(name: string, say: (line: string) => void): Promise<Place> {
