@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Host, hostAt } from "../../../../hostctl/host.ts";
+import { writeInstalled } from "../../../../hostctl/lmstudio/installed.ts";
 import {
   applySettings,
   modelsFolder,
@@ -50,6 +51,18 @@ test("only the keys that matter change; a person's keys stay", async () => {
   expect(await modelsFolder(host)).toBe("/big");
   expect(await applySettings(host, 8081)).toEqual([]);
   expect((await stat(join(host.paths.lmstudio, ".internal/temp"))).isDirectory()).toBe(true);
+});
+
+test("what may hold prompts or keys is the owner's alone where lmstack installed LM Studio, and as it was where a person did", async () => {
+  const mode = async (path: string) => ((await stat(join(host.paths.lmstudio, path))).mode & 0o777).toString(8);
+  await chmod(host.paths.lmstudio, 0o755);
+  await applySettings(host, 8081);
+  expect(await mode("")).toBe("755");
+  await writeInstalled(host, { versions: [], good: null, trial: null, found: null, createdPointer: true });
+  await applySettings(host, 8082);
+  for (const folder of ["", ".internal", "server-logs"]) expect([folder, await mode(folder)]).toEqual([folder, "700"]);
+  for (const file of ["settings.json", ".internal/http-server-config.json"])
+    expect([file, await mode(file)]).toEqual([file, "600"]);
 });
 
 test("settings without a models folder get one, because imports fail without it", async () => {
