@@ -72,7 +72,8 @@ export const installation: readonly Fact[] = [
     id: "LMS-166",
     words: "a second version lies beside the first, and the one that was bootstrapped last is started",
     source: "nixpkgs pkgs/by-name/ll/llmster; seen",
-    lmstack: "an upgrade is one more folder",
+    lmstack:
+      "an upgrade is one more folder; the one before stays, and comes back by itself when the newer one does not hold",
     onlyStandIn: "it takes a second version",
     changes: async (scratch) => {
       const { installInto } = await import("../../lmstudio-sim/install.ts");

@@ -217,7 +217,8 @@ export const thinking: readonly Fact[] = [
     words: "thinking may come back with another version: no request and no default switches it off",
     source: "BT#2046, BT#1933, BT#2284",
     version: "0.0.14 and 0.0.17, with edited templates",
-    lmstack: "`up` proves every model after a change and fails when it thinks; the proxy cuts thoughts out meanwhile",
+    lmstack:
+      "an upgrade that thinks where the version before did not is taken back by itself; `up` proves every model after any change",
     traps: { byVersion: { "0.0.26-1": { thinksAnyway: true } } },
     changes: async (scratch) => {
       const effort = { reasoning_effort: "none" };
