@@ -31,14 +31,24 @@ const lmstudio = z.object({
   mounts: z.array(absolute).exactOptional(),
 });
 
+const address = z.url({ protocol: /^https?$/ });
 const modelFile = z
   .object({
     ...envelope,
     id,
-    source: z.union([z.object({ path: absolute }), z.object({ url: z.url({ protocol: /^https?$/ }) })]),
-    sha256: hex(64).exactOptional(),
+    source: z.union([
+      z.object({ path: absolute }),
+      z.object({
+        url: address,
+        mirrors: z.array(address).exactOptional(),
+        hub: z.literal(true).exactOptional(),
+        bytesPerSecond: z.int().min(1).exactOptional(),
+      }),
+    ]),
+    sha256: z.union([hex(64), z.array(hex(64)).min(1)]).exactOptional(),
+    credential: z.string().min(1).exactOptional(),
   })
-  .refine((file) => "path" in file.source || file.sha256 !== undefined, {
+  .refine((file) => "path" in file.source || file.source.hub === true || file.sha256 !== undefined, {
     path: ["sha256"],
     message: "is needed for a source.url",
   });

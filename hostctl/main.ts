@@ -31,7 +31,7 @@ const usage = `Usage: hostctl VERB [PART] < document.json
   doctor                      what stands in the way of a host that nobody looks after, and what puts it right
   prove                       ask every declared model through the proxy and judge the answers
   supervise                   keep LM Studio as declared, until SIGTERM (run by the service)
-  download ID                 the job behind a model file's download (run by converge)
+  download SHA256             the job behind a model file's download (run by converge)
 
 The document is JSON on stdin. The result is one JSON line on stdout, progress is on stderr. Exit 0 only with "ok": true.
 `;
@@ -55,7 +55,7 @@ async function main(words: readonly string[]): Promise<number> {
       "call hostctl with HOME set",
     );
   if (verb === "supervise") return await supervise(host).then(() => 0);
-  if (verb === "download") return await download(host, part).then(() => 0);
+  if (verb === "download") return await download(host, part, await readStdin()).then(() => 0);
   const timer = setTimeout(() => {
     finish(
       asFailure(

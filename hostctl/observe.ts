@@ -14,7 +14,7 @@ import { installedVersion } from "./lmstudio/installation.ts";
 import { daemonStatus, type LoadedInstance } from "./lmstudio/lms.ts";
 import { settingsDrift } from "./lmstudio/settings.ts";
 import { isSame } from "./process.ts";
-import { importTarget } from "./resources/import.ts";
+import { importTargets } from "./resources/import.ts";
 import { isVerified } from "./resources/model-file.ts";
 import { observeProxyFiles } from "./resources/proxy-files.ts";
 import { observedService, recordedService } from "./service/record.ts";
@@ -96,9 +96,10 @@ async function observeModel(
   model: ObserveDocument["models"][number],
   all: readonly LoadedInstance[],
 ): Promise<ObservedModel> {
-  const target = await importTarget(host, model);
+  const targets = await importTargets(host, model);
   return {
-    imported: await realpath(target).then(
+    // Every part, and for a link what it points to.
+    imported: await Promise.all(targets.map((target) => realpath(target))).then(
       () => true,
       () => false,
     ),

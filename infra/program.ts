@@ -8,6 +8,7 @@ import { lastKnown } from "./host/last-known.ts";
 import { driftLines, surveyHost } from "./host/survey.ts";
 import { LmStudio } from "./lmstudio/component.ts";
 import { Models } from "./model/component.ts";
+import { type Credentials, readCredentials } from "./model/credentials.ts";
 import { ModelFiles } from "./model/file.ts";
 import { NoThinkProxy } from "./proxy/component.ts";
 import type { ProofResult } from "./proxy/endpoint-proof.ts";
@@ -29,21 +30,23 @@ export async function deploy(): Promise<pulumi.Inputs> {
 async function program(): Promise<pulumi.Inputs> {
   const stack = pulumi.getStack();
   const spec = parseHostSpec(new pulumi.Config("lmstack").getObject("host"));
-  const { keys, faults } = readKeys(spec, secretLookup);
+  const { keys, faults: ofKeys } = readKeys(spec, secretLookup);
+  const { credentials, faults: ofSources } = readCredentials(spec, secretLookup);
+  const faults = [...ofKeys, ...ofSources];
   if (faults.length > 0) throw new Faults("secrets are missing, nothing was touched:", faults);
 
   const survey = await surveyHost(spec, stack, keysFingerprint(keys, stack), lastKnown);
   for (const line of driftLines(survey.judgements)) pulumi.log.warn(line);
-  return declare({ spec, stack, survey }, keys);
+  return declare({ spec, stack, survey }, keys, credentials);
 }
 
 /** The resources of one host, each waiting for what it stands on. */
-export function declare(target: Target, keys: Keys): pulumi.Inputs {
+export function declare(target: Target, keys: Keys, credentials: Credentials = new Map()): pulumi.Inputs {
   const { spec, stack, survey } = target;
   const { documents } = survey;
 
   const runtime = hostRuntime(target, survey.runtime);
-  const files = new ModelFiles("model-files", target, [runtime]);
+  const files = new ModelFiles("model-files", target, credentials, [runtime]);
   const lmstudio = new LmStudio("lmstudio", target, files.verified);
   const models = new Models("models", target, [lmstudio.converged]);
   const proxy = new NoThinkProxy("proxy", target, keys, models.loaded);

@@ -22,79 +22,100 @@ import {
 import { dirname, join, resolve } from "node:path";
 import type { Change, ModelDocument } from "../../infra/spec/host-documents.ts";
 import { readJson, stagingName, sweepStaging, syncFolder, writeJson } from "../atomic-file.ts";
-import { recordedSha256, recordSha256, sha256Of } from "../checksum.ts";
+import { hashFile, recordedSha256, recordSha256, sha256Of } from "../checksum.ts";
 import { errno, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { requireSpace } from "../lmstudio/prerequisites.ts";
 import { modelsFolder } from "../lmstudio/settings.ts";
+import { importNames, type ModelPart } from "./model-parts.ts";
 
-export interface ImportRecord {
+export interface ImportedFile {
   readonly target: string;
   readonly source: string;
-  readonly mode: ModelDocument["import"];
   /** False when it was there already: then it is not ours to remove. */
   readonly made: boolean;
+}
+
+export interface ImportRecord {
+  readonly mode: ModelDocument["import"];
+  readonly files: readonly ImportedFile[];
   /** The topmost folder that had to be made for it. */
   readonly firstFolder: string | null;
 }
 
+/** As lmstack wrote it before models had several files. */
+type FormerRecord = Omit<ImportRecord, "files"> & ImportedFile;
+
 export async function readImport(host: Host, id: string): Promise<ImportRecord | null> {
-  return await readJson<ImportRecord>(recordPath(host, id));
+  const record = await readJson<ImportRecord | FormerRecord>(recordPath(host, id));
+  if (record === null || "files" in record) return record;
+  const { mode, firstFolder, target, source, made } = record;
+  return { mode, firstFolder, files: [{ target, source, made }] };
 }
 
-/** PUBLISHER/REPO/FILE under the models folder. */
+/** PUBLISHER/REPO/FILE under the models folder, as `lms ls` shows it: of the first file, which stands for all parts. */
 export function exactPath(document: ModelDocument): string {
-  const name =
-    "path" in document.source ? document.source.path : decodeURIComponent(new URL(document.source.url).pathname);
-  const last = name.slice(name.lastIndexOf("/") + 1);
-  const file = last.toLowerCase().endsWith(".gguf") ? last : `${document.repo}.gguf`;
-  return `${document.publisher}/${document.repo}/${file}`;
+  return `${document.publisher}/${document.repo}/${importNames(document)[0]}`;
 }
 
-export async function importTarget(host: Host, document: ModelDocument): Promise<string> {
-  return join(await modelsFolder(host), exactPath(document));
+export async function importTargets(host: Host, document: ModelDocument): Promise<string[]> {
+  const folder = join(await modelsFolder(host), document.publisher, document.repo);
+  return importNames(document).map((name) => join(folder, name));
 }
 
-export async function importModel(host: Host, document: ModelDocument, file: string): Promise<Change[]> {
-  let source = resolve(file);
-  const target = await importTarget(host, document);
+export async function importModel(host: Host, document: ModelDocument, parts: readonly ModelPart[]): Promise<Change[]> {
+  const targets = await importTargets(host, document);
   const before = await readImport(host, document.id);
+  const known = (target: string) => before?.files.find((file) => file.target === target);
+  let wanted = targets.map((target, index) => ({ target, source: resolve(parts[index]?.path ?? "") }));
   const same =
     before !== null &&
-    before.target === target &&
     before.mode === document.import &&
-    (before.source === source || source === target);
-  if (before?.made && !same) {
+    before.files.length === wanted.length &&
+    wanted.every(({ target, source }) => source === target || known(target)?.source === source);
+  if (before !== null && !same && before.files.some(({ made }) => made)) {
     await undoImport(host, document.id);
-    // Moved back to where it came from.
-    if (before.mode === "move" && source === before.target) source = before.source;
+    // Moved back to where they came from.
+    if (before.mode === "move")
+      wanted = wanted.map(({ target, source }) => ({
+        target,
+        source: before.files.find((file) => file.target === source)?.source ?? source,
+      }));
   }
-  const wanted = { target, source, mode: document.import };
-  if (await isThere(host, document, target, source, before?.made === true)) {
-    if (!same)
-      await writeJson(recordPath(host, document.id), {
-        ...wanted,
-        made: false,
-        firstFolder: null,
-      } satisfies ImportRecord);
-    return [];
+  const digest = (index: number) => parts[index]?.sha256 ?? null;
+  const missing: { target: string; source: string; sha256: string | null }[] = [];
+  const files: ImportedFile[] = [];
+  for (const [index, { target, source }] of wanted.entries()) {
+    const made = known(target)?.made === true;
+    const there = await isThere(host, document, { target, source, sha256: digest(index) }, made);
+    if (!there) missing.push({ target, source, sha256: digest(index) });
+    // The source of a move is remembered when the file itself lies at its target already.
+    const from = same ? (known(target)?.source ?? source) : source;
+    files.push({ target, source: from, made: there ? same && made : true });
   }
-  const firstFolder = (await mkdir(dirname(target), { recursive: true })) ?? before?.firstFolder ?? null;
-  await sweepStaging([dirname(target)]);
-  await writeJson(recordPath(host, document.id), { ...wanted, made: true, firstFolder } satisfies ImportRecord);
-  const verified = document.import === "move" ? await recordedSha256(host, source) : null;
-  await place(document.import, source, target);
-  // Moved, so that nobody has to read it again.
-  if (verified !== null) await recordSha256(host, target, verified);
-  return [{ what: `import of ${document.id}`, from: null, to: `${document.import} ${target}` }];
+  if (missing.length === 0 && same) return [];
+  const folder = dirname(targets[0] ?? "");
+  const firstFolder = missing.length === 0 ? null : ((await mkdir(folder, { recursive: true })) ?? before?.firstFolder);
+  await sweepStaging([folder]);
+  const record = { mode: document.import, files, firstFolder: firstFolder ?? null } satisfies ImportRecord;
+  await writeJson(recordPath(host, document.id), record);
+  for (const { target, source, sha256 } of missing) {
+    const verified = document.import === "move" ? await recordedSha256(host, source) : null;
+    await place(document.import, source, target, sha256);
+    // Moved, so that nobody has to read it again.
+    if (verified !== null) await recordSha256(host, target, verified);
+  }
+  const first = missing[0];
+  return first === undefined
+    ? []
+    : [{ what: `import of ${document.id}`, from: null, to: `${document.import} ${first.target}` }];
 }
 
 /** True when the target is the right file already; false when it has to be made; a failure when something else lies there. */
 async function isThere(
   host: Host,
   document: ModelDocument,
-  target: string,
-  source: string,
+  { target, source, sha256 }: { readonly target: string; readonly source: string; readonly sha256: string | null },
   made: boolean,
 ): Promise<boolean> {
   const found = await lstat(target).catch(() => null);
@@ -114,7 +135,7 @@ async function isThere(
   const sameFile = a.dev === b.dev && a.ino === b.ino;
   if (sameFile && (document.import !== "copy" || !made)) return true;
   if (!found.isSymbolicLink() && a.size === b.size) {
-    const digest = document.sha256?.toLowerCase() ?? (await sha256Of(host, source, document.id));
+    const digest = sha256 ?? (await sha256Of(host, source, document.id));
     if ((await sha256Of(host, target, document.id)) === digest) return true;
   }
   if (made) return await rm(target).then(() => false);
@@ -126,13 +147,18 @@ async function isThere(
   );
 }
 
-async function place(mode: ModelDocument["import"], source: string, target: string): Promise<void> {
+async function place(
+  mode: ModelDocument["import"],
+  source: string,
+  target: string,
+  sha256: string | null,
+): Promise<void> {
   const staging = stagingName(target);
   try {
     if (mode === "symlink") await symlink(source, staging);
     else if (mode === "hard-link") await link(source, staging);
     else if (mode === "copy") await copyWhole(source, staging);
-    else return await moveFile(source, target);
+    else return await moveFile(source, target, sha256);
     await rename(staging, target);
   } catch (error) {
     await rm(staging, { force: true });
@@ -147,15 +173,31 @@ async function place(mode: ModelDocument["import"], source: string, target: stri
   await syncFolder(dirname(target));
 }
 
-/** Across file systems the source goes only after the whole copy has its final name. */
-async function moveFile(source: string, target: string): Promise<void> {
+/**
+ * Across file systems the source goes only after a copy that was read back and found right has the final name, and its name is on the disk.
+ * @param sha256 of the source, where it is known
+ */
+export async function moveFile(source: string, target: string, sha256: string | null): Promise<void> {
   try {
     await rename(source, target);
+    await syncFolder(dirname(target));
+    await syncFolder(dirname(source));
   } catch (error) {
     if (errno(error) !== "EXDEV") throw error;
     const staging = stagingName(target);
-    await copyWhole(source, staging);
-    await rename(staging, target);
+    try {
+      await copyWhole(source, staging);
+      const [copy, original] = [await hashFile(staging, "sha256"), sha256 ?? (await hashFile(source, "sha256"))];
+      if (copy !== original)
+        throw new HostFailure(
+          "checksum_mismatch",
+          `the copy of ${source} for ${target} has sha256 ${copy} instead of ${original}; the file stays where it is`,
+          "check that disk, or use import: symlink",
+        );
+      await rename(staging, target);
+    } finally {
+      await rm(staging, { force: true });
+    }
     await syncFolder(dirname(target));
     await unlink(source);
   }
@@ -168,29 +210,32 @@ async function copyWhole(source: string, staging: string): Promise<void> {
   await handle.sync().finally(() => handle.close());
 }
 
-/** Takes back exactly what was made: links and copies go, a moved file returns to where it was. */
+/** Takes back exactly what was made: links and copies go, moved files return to where they were. */
 export async function undoImport(host: Host, id: string): Promise<void> {
   const record = await readImport(host, id);
-  if (record?.made) {
-    if (record.mode !== "move") await rm(record.target, { force: true });
-    else if (
-      await stat(record.source).then(
-        () => false,
-        () => true,
-      )
-    ) {
-      await mkdir(dirname(record.source), { recursive: true });
-      await moveFile(record.target, record.source).catch((error: unknown) => {
-        if (errno(error) !== "ENOENT") throw error;
-      });
-    } else if (dirname(record.source) === host.paths.downloads) {
-      // Another download has taken its place; a person's file would stay.
-      await rm(record.target, { force: true });
-    }
-    await sweepStaging([dirname(record.target)]);
-    await removeFolders(dirname(record.target), record.firstFolder);
-  }
+  for (const file of record?.files ?? []) if (record !== null && file.made) await undoFile(host, record, file);
   await rm(recordPath(host, id), { force: true });
+}
+
+async function undoFile(host: Host, { mode, firstFolder }: ImportRecord, file: ImportedFile): Promise<void> {
+  const { target, source } = file;
+  if (mode !== "move") await rm(target, { force: true });
+  else if (
+    await stat(source).then(
+      () => false,
+      () => true,
+    )
+  ) {
+    await mkdir(dirname(source), { recursive: true });
+    await moveFile(target, source, await recordedSha256(host, target)).catch((error: unknown) => {
+      if (errno(error) !== "ENOENT") throw error;
+    });
+  } else if (source.startsWith(`${host.paths.downloads}/`)) {
+    // Another download has taken its place; a person's file would stay.
+    await rm(target, { force: true });
+  }
+  await sweepStaging([dirname(target)]);
+  await removeFolders(dirname(target), firstFolder);
 }
 
 /** Upwards to the topmost one that was made, as long as they are empty. */

@@ -6,75 +6,137 @@ import type { Host } from "../host.ts";
 import { size } from "../lmstudio/prerequisites.ts";
 import { withLock } from "../lock.ts";
 import { dropToken, storeToken } from "../tokens.ts";
-import { awaitDownload, cancelDownload, downloadedFile } from "../transfer/download-job.ts";
+import { awaitDownload, cancelDownload } from "../transfer/download-job.ts";
+import { askHub } from "../transfer/hub.ts";
+import { adoptIntoStore, dropUnnamed, isStored, nameStored } from "../transfer/store.ts";
 import { readImport } from "./import.ts";
+import {
+  downloadedFile,
+  fetchedBefore,
+  fetchedPath,
+  type ModelPart,
+  modelParts,
+  partsFolder,
+  writeFetched,
+} from "./model-parts.ts";
 
-/** Where the file of a model lies before it is imported; after a move, where it went. */
-export async function modelFile(host: Host, document: Pick<ModelFileDocument, "id" | "source">): Promise<string> {
-  const source = "url" in document.source ? downloadedFile(host, document.id) : document.source.path;
-  const moved = await readImport(host, document.id);
-  const gone = await stat(source).then(
-    () => false,
-    () => true,
-  );
-  return gone && moved?.mode === "move" && moved.made && moved.source === source ? moved.target : source;
-}
-
-/** Fetched (if a URL), looked at, verified. Changes nothing else on the host, so a wrong spec ends here. */
+/** Fetched (if from an address), looked at, verified. Changes nothing else on the host, so a wrong spec ends here. */
 export async function convergeModelFile(host: Host, document: ModelFileDocument): Promise<Change[]> {
   return await withLock(host, `model-file-${document.id}`, `converge model-file ${document.id}`, async () => {
-    const changes: Change[] = [];
-    let file = await modelFile(host, document);
-    if ("url" in document.source) {
-      const there = await stat(file).catch(() => null);
-      const right = there !== null && (await sha256Of(host, file, document.id)) === document.sha256?.toLowerCase();
-      if (!right) {
-        await awaitDownload(host, {
-          id: document.id,
-          url: document.source.url,
-          sha256: document.sha256?.toLowerCase() ?? "",
-        });
-        file = downloadedFile(host, document.id);
-        changes.push({ what: `model file ${document.id}`, from: null, to: file });
-      }
-    }
-    await checkFile(host, document, file);
+    const changes = "url" in document.source ? await fetchParts(host, document, document.source) : [];
+    for (const part of await modelParts(host, document)) await checkFile(host, document, part);
     await storeToken(host, `model-file-${document.id}`, document.token);
     return changes;
   });
 }
 
-async function checkFile(host: Host, document: ModelFileDocument, file: string): Promise<void> {
-  const { id, sha256 } = document;
-  const found = await stat(file).catch((error: unknown) => {
+type Download = Extract<ModelFileDocument["source"], { readonly url: string }>;
+type Wanted = ModelPart & { readonly sha256: string; readonly size: number | null };
+
+async function fetchParts(host: Host, document: ModelFileDocument, source: Download): Promise<Change[]> {
+  const { id, credential } = document;
+  const parts: Wanted[] = [];
+  for (const part of await modelParts(host, document)) parts.push(await resolvePart(host, document, part));
+  const before = await fetchedBefore(host, id);
+  const digests = parts.map(({ sha256 }) => sha256);
+  const old = before.filter((sha256) => !digests.includes(sha256));
+  for (const sha256 of old) await cancelDownload(host, sha256);
+  await writeFetched(host, document, digests);
+  const changes: Change[] = [];
+  for (const [index, { path, sha256, urls, size }] of parts.entries()) {
+    const what = parts.length === 1 ? `model ${id}` : `model ${id}, part ${index + 1} of ${parts.length}`;
+    if (await isRight(host, path, sha256, what)) {
+      await adoptIntoStore(host, path, sha256);
+      continue;
+    }
+    if (!(await isStored(host, sha256))) {
+      const { bytesPerSecond } = source;
+      const order = {
+        sha256,
+        what,
+        urls: urls as [string, ...string[]],
+        ...(size === null ? {} : { size }),
+        ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+      };
+      await awaitDownload(host, order, credential);
+    }
+    const name = nameOf(host, id, path, parts.length);
+    await nameStored(host, sha256, name);
+    changes.push({ what: `model file ${id}`, from: null, to: name });
+  }
+  await dropUnnamed(host, old);
+  return changes;
+}
+
+/** After a move the old file lies elsewhere; a new one begins where downloads do. */
+function nameOf(host: Host, id: string, path: string, count: number): string {
+  return downloadedFile(host, id, count === 1 ? null : path.slice(path.lastIndexOf("/") + 1));
+}
+
+/** A hub is asked only for what is not here: what it says must agree with the spec, before gigabytes are fetched. */
+async function resolvePart(
+  host: Host,
+  { id, source, credential }: ModelFileDocument,
+  part: ModelPart,
+): Promise<Wanted> {
+  const what = `model ${id}`;
+  const { sha256, urls, path } = part;
+  const hub = "url" in source && source.hub === true;
+  if (sha256 !== null && (!hub || (await isRight(host, path, sha256, what)))) return { ...part, sha256, size: null };
+  const [url = ""] = urls;
+  const told = await askHub(url, what, credential);
+  const digest = sha256 ?? told.sha256;
+  const file = url.slice(url.lastIndexOf("/") + 1);
+  if (digest === null)
+    throw new HostFailure(
+      "checksum_mismatch",
+      `${what}: the hub tells no sha256 of ${file} (no x-linked-etag header), and the spec gives none`,
+      "give sha256 in the spec",
+    );
+  if (told.sha256 !== null && told.sha256 !== digest)
+    throw new HostFailure(
+      "checksum_mismatch",
+      `${what}: the hub says sha256 ${told.sha256} of ${file}, but ${digest} is expected`,
+      "correct sha256 or the revision in source.hf; nothing was fetched",
+    );
+  return { ...part, sha256: digest, size: told.size };
+}
+
+async function isRight(host: Host, path: string, sha256: string, what: string): Promise<boolean> {
+  const there = await stat(path).catch(() => null);
+  return there !== null && (await sha256Of(host, path, what)) === sha256;
+}
+
+async function checkFile(host: Host, { id }: ModelFileDocument, { path, sha256 }: ModelPart): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => {
     if (errno(error) === "EACCES")
       throw new HostFailure(
         "privilege_missing",
-        `${host.user} may not read ${file} (model ${id})`,
+        `${host.user} may not read ${path} (model ${id})`,
         "give that user access to the folder",
       );
     throw new HostFailure(
       "file_missing",
-      `model ${id}: there is no file ${file} on this host`,
+      `model ${id}: there is no file ${path} on this host`,
       "correct source.path in the spec, or bring the file there",
     );
   });
   if (!found.isFile())
-    throw new HostFailure("file_missing", `model ${id}: ${file} is not a file`, "source.path must name one GGUF file");
-  const magic = await firstBytes(file);
+    throw new HostFailure("file_missing", `model ${id}: ${path} is not a file`, "source.path must name one GGUF file");
+  const magic = await firstBytes(path);
   if (magic !== "GGUF") {
     throw new HostFailure(
       "file_missing",
-      `model ${id}: ${file} (${size(found.size)}) is not a GGUF file: it begins with ${JSON.stringify(magic)}`,
+      `model ${id}: ${path} (${size(found.size)}) is not a GGUF file: it begins with ${JSON.stringify(magic)}`,
       "correct source in the spec",
     );
   }
-  if (sha256 === undefined) return;
-  const digest = await sha256Of(host, file, id);
-  if (digest === sha256.toLowerCase()) return;
+  if (sha256 === null) return;
+  const digest = await sha256Of(host, path, id);
+  if (digest === sha256) return;
   throw new HostFailure(
     "checksum_mismatch",
-    `model ${id}: ${file} has sha256 ${digest}, but the spec says ${sha256}`,
+    `model ${id}: ${path} has sha256 ${digest}, but the spec says ${sha256}`,
     "correct sha256 in the spec or bring the right file",
   );
 }
@@ -89,26 +151,34 @@ async function firstBytes(file: string): Promise<string> {
   }
 }
 
-/** For `observe`: right as far as records tell, without reading the file again. */
+/** For `observe`: right as far as records tell, without reading the files again. */
 export async function isVerified(host: Host, document: ModelDocument): Promise<boolean> {
-  const file = await modelFile(host, document);
-  if (document.sha256 === undefined)
-    return await stat(file).then(
-      (found) => found.isFile(),
-      () => false,
-    );
-  return (await recordedSha256(host, file)) === document.sha256.toLowerCase();
+  for (const { path, sha256 } of await modelParts(host, document)) {
+    const right =
+      sha256 === null
+        ? await stat(path).then(
+            (found) => found.isFile(),
+            () => false,
+          )
+        : (await recordedSha256(host, path)) === sha256;
+    if (!right) return false;
+  }
+  return true;
 }
 
-/** A file that lmstack downloaded goes; a person's never does. */
+/** Files that lmstack downloaded go, unless another model has them too; a person's never do. */
 export async function removeModelFile(host: Host, id: string): Promise<void> {
   await withLock(host, `model-file-${id}`, `remove model-file ${id}`, async () => {
-    await cancelDownload(host, id);
-    const file = downloadedFile(host, id);
+    const digests = await fetchedBefore(host, id);
+    for (const sha256 of digests) await cancelDownload(host, sha256);
     // Moved into LM Studio's folder and not brought back: still ours to delete.
-    const moved = await readImport(host, id);
-    if (moved?.source === file) await rm(moved.target, { force: true });
-    await rm(file, { force: true });
+    for (const { source, target } of (await readImport(host, id))?.files ?? [])
+      if (source === downloadedFile(host, id) || source.startsWith(`${partsFolder(host, id)}/`))
+        await rm(target, { force: true });
+    await rm(downloadedFile(host, id), { force: true });
+    await rm(partsFolder(host, id), { recursive: true, force: true });
+    await dropUnnamed(host, digests);
+    await rm(fetchedPath(host, id), { force: true });
     await dropToken(host, `model-file-${id}`);
   });
 }

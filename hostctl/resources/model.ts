@@ -6,10 +6,18 @@ import { clearIncidents } from "../incidents.ts";
 import { instances } from "../lmstudio/http.ts";
 import { supervisorService } from "../service/service.ts";
 import { askSupervisor, settled } from "../supervisor/ask.ts";
-import { desiredModel, dropModel, readLmstudio, readModel, storeModel } from "../supervisor/desired.ts";
+import {
+  desiredModel,
+  dropModel,
+  readLmstudio,
+  readModel,
+  type StoredModel,
+  storeModel,
+} from "../supervisor/desired.ts";
 import { dropToken, storeToken } from "../tokens.ts";
+import { dropUnnamed } from "../transfer/store.ts";
 import { exactPath, importModel, undoImport } from "./import.ts";
-import { modelFile } from "./model-file.ts";
+import { modelParts, readFetched } from "./model-parts.ts";
 
 const loadMs = 1_800_000;
 
@@ -26,9 +34,10 @@ export async function convergeModel(host: Host, document: ModelDocument): Promis
   const loadedBefore = await loaded(lmstudio.backendPort, document.id);
   const changes: Change[] = [];
   try {
-    changes.push(...(await importModel(host, document, await modelFile(host, document))));
-    // Asked again: a move has just taken the file elsewhere.
-    const stored = { document, exactPath: exactPath(document), file: await modelFile(host, document) };
+    changes.push(...(await importModel(host, document, await modelParts(host, document))));
+    // What was fetched and then moved to another disk is not to lie here a second time.
+    await dropUnnamed(host, (await readFetched(host, document)) ?? []);
+    const stored = await storedModel(host, document);
     const wanted = desiredModel(stored, lmstudio.engine ?? null);
     await storeModel(host, stored);
     const service = supervisorService(host, document.become, lmstudio.mounts);
@@ -39,7 +48,7 @@ export async function convergeModel(host: Host, document: ModelDocument): Promis
   } catch (error) {
     // A failed create is not in the operator's state, so nobody would ever remove it: take it back here. A failed update returns to before.
     if (before !== null) {
-      await importModel(host, before.document, await modelFile(host, before.document)).catch((again: unknown) =>
+      await importModel(host, before.document, await modelParts(host, before.document)).catch((again: unknown) =>
         host.say(`note: ${document.id} could not be imported as it was: ${asFailure(again).message}`),
       );
       await storeModel(host, before);
@@ -54,6 +63,14 @@ export async function convergeModel(host: Host, document: ModelDocument): Promis
   const loadedNow = await loaded(lmstudio.backendPort, document.id);
   if (loadedBefore !== loadedNow) changes.push({ what: `model ${document.id}`, from: loadedBefore, to: loadedNow });
   return changes;
+}
+
+/** Files are asked for again after the import, which may have moved them. What a hub told is part of what is wanted: other bytes, another load. */
+async function storedModel(host: Host, document: ModelDocument): Promise<StoredModel> {
+  const [first] = await modelParts(host, document);
+  const told = document.sha256 === undefined ? await readFetched(host, document) : null;
+  const known = told === null ? document : { ...document, sha256: told };
+  return { document: known, exactPath: exactPath(document), file: first.path };
 }
 
 async function loaded(port: number, id: string): Promise<string | null> {

@@ -4,11 +4,10 @@
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ErrorCode } from "../../infra/spec/host-documents.ts";
-import { readJson, syncFolder, writeJson } from "../atomic-file.ts";
-import { recordSha256 } from "../checksum.ts";
+import { readJson, writeJson } from "../atomic-file.ts";
 import { asFailure, HostFailure } from "../failure.ts";
 import { type Host, paced } from "../host.ts";
 import { tryLock } from "../lock.ts";
@@ -18,11 +17,15 @@ import { shown } from "./exchange.ts";
 import { type FetchProgress, fetchVerified, progressLine } from "./fetch.ts";
 import { Rate } from "./pace.ts";
 import { dropPart } from "./part-file.ts";
+import { putIntoStore } from "./store.ts";
 
 export interface DownloadOrder {
-  readonly id: string;
-  readonly url: string;
   readonly sha256: string;
+  /** For messages. */
+  readonly what: string;
+  readonly urls: readonly [string, ...string[]];
+  readonly size?: number;
+  readonly bytesPerSecond?: number;
 }
 
 interface JobFile {
@@ -36,28 +39,30 @@ interface JobFile {
 
 const starts = 5;
 
-/** Returns when the file is complete, verified and has its final name. */
-export async function awaitDownload(host: Host, order: DownloadOrder): Promise<void> {
+/**
+ * Returns when the file is complete, verified and in the store.
+ * @param credential a bearer token; it goes to the job through a pipe, and into no file
+ */
+export async function awaitDownload(host: Host, order: DownloadOrder, credential?: string): Promise<void> {
   await mkdir(host.paths.downloads, { recursive: true, mode: 0o700 });
-  const known = await readJson<JobFile>(jobPath(host, order.id));
-  // An older order for this model is of no use any more; what it fetched is only if it was for the same bytes.
-  if (known !== null && (known.order.url !== order.url || known.order.sha256 !== order.sha256))
-    await cancelDownload(host, order.id);
+  const known = await readJson<JobFile>(jobPath(host, order.sha256));
+  // Other addresses or another bandwidth for the same bytes: what is here already is gone on with.
+  if (known !== null && JSON.stringify(known.order) !== JSON.stringify(order)) await endJob(host, order.sha256);
   const say = paced(host.say);
   for (let start = 0; start < starts; start++) {
-    if (await isFree(host, order.id)) await startJob(host, order);
-    else host.say(`${order.id}: a download is running already, waiting for it`);
+    if (await isFree(host, order.sha256)) await startJob(host, order, credential);
+    else host.say(`${order.what}: a download is running already, waiting for it`);
     const end = await follow(host, order, say);
     if (end?.state === "done") {
-      await rm(jobPath(host, order.id), { force: true });
+      await rm(jobPath(host, order.sha256), { force: true });
       return;
     }
     if (end?.error !== undefined) throw new HostFailure(end.error.code, end.error.message, end.error.hint);
-    host.say(`${order.id}: the download was ended, going on where it stopped`);
+    host.say(`${order.what}: the download was ended, going on where it stopped`);
   }
   throw new HostFailure(
     "fetch_failed",
-    `the download of ${shown(order.url)} for model ${order.id} was ended ${starts} times by something else`,
+    `the download of ${shown(order.urls[0])} for ${order.what} was ended ${starts} times by something else`,
     "look for what ends processes on the host",
   );
 }
@@ -66,24 +71,24 @@ export async function awaitDownload(host: Host, order: DownloadOrder): Promise<v
 async function follow(host: Host, order: DownloadOrder, say: (line: string) => void): Promise<JobFile | null> {
   const begun = Date.now();
   for (;;) {
-    const free = await isFree(host, order.id);
-    const file = await readJson<JobFile>(jobPath(host, order.id));
+    const free = await isFree(host, order.sha256);
+    const file = await readJson<JobFile>(jobPath(host, order.sha256));
     if (file?.state === "done" || file?.state === "failed") return file;
-    if (file?.progress) say(progressLine(order.id, file.progress, file.perSecond ?? 0));
+    if (file?.progress) say(progressLine(order.what, file.progress, file.perSecond ?? 0));
     // The job needs a moment to start before its lock says anything.
     if (free && (file?.state !== "asked" || Date.now() - begun > 10_000) && !isSame(file?.job)) return null;
     await pause(200);
   }
 }
 
-async function startJob(host: Host, order: DownloadOrder): Promise<void> {
-  await writeJson(jobPath(host, order.id), { order, job: null, state: "asked" } satisfies JobFile);
+async function startJob(host: Host, order: DownloadOrder, credential: string | undefined): Promise<void> {
+  await writeJson(jobPath(host, order.sha256), { order, job: null, state: "asked" } satisfies JobFile);
   const [node, hostctl] = existsSync(host.program.hostctl)
     ? [host.program.node, host.program.hostctl]
     : [process.execPath, process.argv[1] ?? ""];
-  const child = spawn(node, [hostctl, "download", order.id], {
+  const child = spawn(node, [hostctl, "download", order.sha256], {
     detached: true,
-    stdio: "ignore",
+    stdio: ["pipe", "ignore", "ignore"],
     cwd: host.home,
     env: { ...process.env, HOME: host.home },
   });
@@ -91,11 +96,13 @@ async function startJob(host: Host, order: DownloadOrder): Promise<void> {
     child.once("spawn", resolve);
     child.once("error", reject);
   });
+  child.stdin?.on("error", () => {});
+  await new Promise<void>((resolve) => child.stdin?.end(credential ?? "", resolve));
   child.unref();
 }
 
-/** The job itself (`hostctl download ID`). */
-export async function download(host: Host, id: string): Promise<void> {
+/** The job itself (`hostctl download SHA256`). */
+export async function download(host: Host, id: string, credential: string): Promise<void> {
   // Whoever follows tries the lock now and then for a moment.
   let release = await tryLock(host, lockName(id));
   for (let tries = 0; release === null && tries < 30; tries++) {
@@ -118,8 +125,11 @@ export async function download(host: Host, id: string): Promise<void> {
       if (latest === null) return;
       told = tell({ state: "fetching", progress: latest, perSecond: rate.perSecond() }).catch(() => {});
     }, 1000);
-    const what = `model ${id}`;
-    const wanted = { what, urls: [order.url] as const, digest: { algorithm: "sha256", hex: order.sha256 } as const };
+    const wanted = {
+      ...order,
+      digest: { algorithm: "sha256", hex: order.sha256 } as const,
+      ...(credential === "" ? {} : { bearer: credential }),
+    };
     try {
       await fetchVerified(wanted, part, {
         onProgress: (progress) => {
@@ -131,10 +141,8 @@ export async function download(host: Host, id: string): Promise<void> {
       clearInterval(ticker);
       await told;
     }
-    await rename(part, downloadedFile(host, id));
-    await recordSha256(host, downloadedFile(host, id), order.sha256);
+    await putIntoStore(host, part, order.sha256);
     await dropPart(part);
-    await syncFolder(host.paths.downloads);
     await tell({ state: "done" });
   } catch (error) {
     const { code, message, hint } = asFailure(error);
@@ -145,11 +153,15 @@ export async function download(host: Host, id: string): Promise<void> {
 }
 
 /** Ends the job and drops what it has fetched. */
-export async function cancelDownload(host: Host, id: string): Promise<void> {
-  const file = await readJson<JobFile>(jobPath(host, id));
+export async function cancelDownload(host: Host, sha256: string): Promise<void> {
+  await endJob(host, sha256);
+  await dropPart(partPath(host, sha256));
+}
+
+async function endJob(host: Host, sha256: string): Promise<void> {
+  const file = await readJson<JobFile>(jobPath(host, sha256));
   if (isSame(file?.job)) await endProcess(file.job, 3000);
-  await dropPart(partPath(host, id));
-  await rm(jobPath(host, id), { force: true });
+  await rm(jobPath(host, sha256), { force: true });
 }
 
 async function isFree(host: Host, id: string): Promise<boolean> {
@@ -158,8 +170,6 @@ async function isFree(host: Host, id: string): Promise<boolean> {
   return release !== null;
 }
 
-const lockName = (id: string) => `download-${id}`;
-export const downloadedFile = (host: Host, id: string): string =>
-  join(host.paths.downloads, `${encodeURIComponent(id)}.gguf`);
-const partPath = (host: Host, id: string) => `${downloadedFile(host, id)}.part`;
-const jobPath = (host: Host, id: string) => join(host.paths.downloads, `${encodeURIComponent(id)}.job.json`);
+const lockName = (sha256: string) => `download-${sha256}`;
+const partPath = (host: Host, sha256: string) => join(host.paths.downloads, `${sha256}.part`);
+const jobPath = (host: Host, sha256: string) => join(host.paths.downloads, `${sha256}.job.json`);

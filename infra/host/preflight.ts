@@ -158,7 +158,7 @@ function* modelFaults(spec: HostSpec, documents: Documents, facts: HostFacts): I
       yield fault(where, found, "a readable GGUF file on the host", next);
     } else if (!file.gguf) {
       yield fault(where, `${path}, which does not begin as a GGUF file does`, "a GGUF file", "check the download");
-    } else if (file.sha256 !== null && model.sha256 !== undefined && file.sha256 !== model.sha256) {
+    } else if (file.sha256 !== null && typeof model.sha256 === "string" && file.sha256 !== model.sha256) {
       const expected = `${model.sha256} (models[${index}].sha256)`;
       yield fault(where, `sha256 ${file.sha256} of ${path}`, expected, "fetch the file again or correct the digest");
     }
@@ -168,8 +168,11 @@ function* modelFaults(spec: HostSpec, documents: Documents, facts: HostFacts): I
 function* spaceFaults(spec: HostSpec, documents: Documents, facts: HostFacts): Iterable<Fault> {
   const needs: { what: string; bytes: number }[] = [];
   // What was fetched before a download was cut off takes no room any more.
-  const room = (name: string, times: number) =>
-    (facts.downloads.get(name) ?? 0) * times - (facts.fetched.get(name) ?? 0);
+  const room = (name: string, times: number) => {
+    const sum = (bytes: ReadonlyMap<string, number | null>) =>
+      [...bytes].reduce((all, [key, one]) => (key === name || key.startsWith(`${name}/`) ? all + (one ?? 0) : all), 0);
+    return sum(facts.downloads) * times - sum(facts.fetched);
+  };
   if (installs(spec, facts)) needs.push({ what: "LM Studio", bytes: room("lmstudio", archiveTimes) });
   documents.models.forEach((model, index) => {
     const copies = model.import === "copy" && facts.observed?.models[model.id]?.imported !== true ? 1 : 0;

@@ -72,14 +72,14 @@ model() {
   case "$token" in "$3".*) ;; *) [ "$4" = 1 ] && [ "$size" -le "$HASH_LIMIT" ] && sum="$(digest "$2")" ;; esac
   say model "$1 file $size ${magic:--} $sum"
 }
-# remote NAME URL FILE: how many bytes a download would need, and how many of them lie on the host already, as FILE or as its part; silent when nobody
-# can tell. The URL of a file is not encoded.
+# remote NAME URL FILE: how many bytes a download would need, and how many of them lie on the host already, as FILE, in the store or as its part;
+# silent when nobody can tell. The URL of a file is not encoded.
 remote() {
   case "$2" in
     file://*) path="${2#file://}"; if [ -f "$path" ]; then bytes="$(size "$path")"; else say remote "$1 absent"; fi ;;
     *) bytes="$(curl -fsSIL --max-time 5 "$2" 2>/dev/null | awk 'tolower($1) == "content-length:" { print $2 + 0 }' | tail -n 1)" ;;
   esac
-  [ -n "${bytes:-}" ] && say remote "$1 $bytes $(size "$HOME/.lmstack/downloads/$3" || size "$HOME/.lmstack/downloads/$3.part" || echo 0)"
+  [ -n "${bytes:-}" ] && say remote "$1 $bytes $(size "$HOME/.lmstack/downloads/$3" || size "$HOME/.lmstack/store/sha256/$3" || size "$HOME/.lmstack/downloads/$3.part" || echo 0)"
   bytes=
 }
 # release VERSION URL: whether there is an LM Studio, whether lmstack installed it, and whether the declared version is among what it installed.

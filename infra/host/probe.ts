@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { HostSpec } from "../spec/host-spec.ts";
 import { isRemote } from "../spec/host-spec.ts";
+import { partNames } from "../spec/model-names.ts";
 import { stableJson } from "../spec/stable-json.ts";
 import { type Documents, observeDocument } from "./documents.ts";
 import { type HostFacts, parseFacts } from "./facts.ts";
@@ -21,11 +22,15 @@ export function probeScript(spec: HostSpec, documents: Documents, hashes: Readon
   const { url } = documents.lmstudio;
   const asks = documents.models.flatMap((model, index) => {
     const name = `model-file-${model.id}`;
-    const wanted = model.sha256 === undefined ? 0 : 1;
+    const digests = [model.sha256 ?? []].flat();
+    const wanted = digests.length === 1 ? 1 : 0;
     if ("path" in model.source)
       return [`model ${index} ${shellWord(model.source.path)} ${hashes[name]} ${wanted} ${model.id}`];
+    const parts = partNames(model.source.url).map(
+      (url, part) => `remote ${name}${part === 0 ? "" : `/${part}`} ${shellWord(url)} ${digests[part] ?? "-"}`,
+    );
     return [
-      `case "$(cat "$HOME/.lmstack/tokens/${name}" 2>/dev/null)" in ${hashes[name]}.*) ;; *) remote ${name} ${shellWord(model.source.url)} ${model.id}.gguf ;; esac`,
+      `case "$(cat "$HOME/.lmstack/tokens/${name}" 2>/dev/null)" in ${hashes[name]}.*) ;; *) ${parts.join("; ")} ;; esac`,
     ];
   });
   return [

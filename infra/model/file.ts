@@ -3,19 +3,23 @@ import * as pulumi from "@pulumi/pulumi";
 import { hostCall, type Target } from "../host/call.ts";
 import { modelFileDocument } from "../host/documents.ts";
 import type { ModelDocument } from "../spec/host-documents.ts";
+import type { Credentials } from "./credentials.ts";
 
 /** The declared models' files, fetched and verified before anything else on the host is touched: a wrong file stops the run while all is as it was. */
 export class ModelFiles extends pulumi.ComponentResource {
   readonly verified: readonly command.local.Command[];
 
-  constructor(name: string, target: Target, after: readonly pulumi.Resource[]) {
+  constructor(name: string, target: Target, credentials: Credentials, after: readonly pulumi.Resource[]) {
     super("lmstack:host:ModelFiles", name, {});
-    this.verified = target.survey.documents.models.map((model: Omit<ModelDocument, "token">) =>
-      hostCall(target, `model-file-${model.id}`, "model-file", modelFileDocument(model), {
+    this.verified = target.survey.documents.models.map((model: Omit<ModelDocument, "token">) => {
+      const credential = credentials.get(model.id);
+      const document = { ...modelFileDocument(model), ...(credential === undefined ? {} : { credential }) };
+      return hostCall(target, `model-file-${model.id}`, "model-file", document, {
         parent: this,
         dependsOn: [...after],
-      }),
-    );
+        secret: credential !== undefined,
+      });
+    });
     this.registerOutputs({});
   }
 }

@@ -36,13 +36,25 @@ export interface LmstudioDocument extends Envelope {
   readonly mounts?: readonly string[];
 }
 
-export type ModelSourceDocument = { readonly path: string } | { readonly url: string };
+export type ModelSourceDocument =
+  | { readonly path: string }
+  | {
+      /** Of the first file: the others of a multi-part model lie beside it. */
+      readonly url: string;
+      readonly mirrors?: readonly string[];
+      /** A hub, which tells sha256 and length of its large files in headers. */
+      readonly hub?: true;
+      readonly bytesPerSecond?: number;
+    };
 
 /** Desired state of one model file (fetch + verify) and, in `ModelDocument`, of its loaded instance. */
 export interface ModelFileDocument extends Envelope {
   readonly id: string;
   readonly source: ModelSourceDocument;
-  readonly sha256?: string;
+  /** One for each file, in their order; a text alone when there is but one. */
+  readonly sha256?: string | readonly string[];
+  /** Bearer token for the hosts of the source: makes the document a secret, and is kept nowhere on the host. */
+  readonly credential?: string;
 }
 
 export interface ModelDocument extends ModelFileDocument {

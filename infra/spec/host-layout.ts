@@ -15,6 +15,8 @@ export const hostLayout = {
   run: ".lmstack/run",
   logs: ".lmstack/logs",
   downloads: ".lmstack/downloads",
+  /** Fetched files by their sha256. */
+  store: ".lmstack/store/sha256",
   /** Checksums already computed, keyed by path, size, mtime and inode. */
   verified: ".lmstack/verified",
   /** What lmstack installed, wrote and imported, so that removal takes exactly that. */

@@ -59,18 +59,30 @@ const remote = z.strictObject({
     .describe("Jump host, as your own ~/.ssh/config knows it"),
 });
 
+const address = z.url({ protocol: /^https?$/, error: "an address with http or https" });
 const source = z
   .strictObject({
     path: z.string().min(1).optional().describe("Absolute path on the host"),
-    url: z.url({ protocol: /^https?$/, error: "an address with http or https" }).optional(),
+    url: address.optional(),
     hf: z.string().min(1).optional().describe("owner/repo/file@revision"),
+    mirrors: z.array(address).min(1).optional().describe("Further addresses of the file at url"),
+    endpoint: address.optional().describe("Another hub than https://huggingface.co for hf"),
+    secret: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "the NAME of a secret lmstack:secret.NAME")
+      .optional()
+      .describe("Name of the secret lmstack:secret.NAME with the token for url or hf"),
+    bytesPerSecond: z.int().min(1024).optional().describe("Bandwidth that a download may take"),
   })
-  .describe("Exactly one of path, url, hf");
+  .describe("Exactly one of path, url, hf; a multi-part model is named by its first file, NAME-00001-of-0000N.gguf");
 
 const model = z.strictObject({
   id: identifier.describe("The name that clients use"),
   source,
-  sha256: hex(64).optional().describe("Needed for url and hf"),
+  sha256: z
+    .union([hex(64), z.array(hex(64)).min(1)], "64 hexadecimal digits in lower case, or a list of them")
+    .optional()
+    .describe("Needed for url; hf tells it itself. A list has one for each file of a multi-part model"),
   import: z.enum(["symlink", "hard-link", "copy", "move"]).default("symlink"),
   publisher: identifier.default("local"),
   repo: identifier.optional().describe("Defaults to the file's name"),

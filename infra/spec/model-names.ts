@@ -1,29 +1,38 @@
-/** Names derived from a model's source: the file's name, the repository folder that LM Studio keeps it in, and where a hub file lies. */
+/** Names derived from a model's source: the files' names, the repository folder that LM Studio keeps them in, and where a hub file lies. */
+import type { ModelSourceDocument } from "./host-documents.ts";
 
 export interface ModelSource {
   readonly path?: string | undefined;
   readonly url?: string | undefined;
   readonly hf?: string | undefined;
+  readonly mirrors?: readonly string[] | undefined;
+  readonly endpoint?: string | undefined;
+  readonly bytesPerSecond?: number | undefined;
 }
 
 const hubForm = /^([\w.-]+)\/([\w.-]+)\/(.+\.gguf)@([\w./-]+)$/i;
 
 /** `owner/repo/file@revision` as a download address; null when the form is wrong. */
-export function hubUrl(reference: string): string | null {
+export function hubUrl(reference: string, endpoint = "https://huggingface.co"): string | null {
   const match = hubForm.exec(reference);
   if (!match) return null;
   const [, owner, repo, file, revision] = match as unknown as [string, string, string, string, string];
   const encoded = file.split("/").map(encodeURIComponent).join("/");
-  return `https://huggingface.co/${owner}/${repo}/resolve/${encodeURIComponent(revision)}/${encoded}`;
+  return `${endpoint.replace(/\/+$/, "")}/${owner}/${repo}/resolve/${encodeURIComponent(revision)}/${encoded}`;
 }
 
-/** Where the host finds the file: a path on itself, or an address. */
-export function sourceDocument(source: ModelSource): { path: string } | { url: string } {
+/** Where the host finds the file: a path on itself, or addresses. */
+export function sourceDocument(source: ModelSource): ModelSourceDocument {
   if (source.path !== undefined) return { path: source.path };
-  if (source.url !== undefined) return { url: source.url };
-  const url = hubUrl(source.hf ?? "");
+  const { mirrors, bytesPerSecond } = source;
+  const more = {
+    ...(mirrors === undefined ? {} : { mirrors }),
+    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+  };
+  if (source.url !== undefined) return { url: source.url, ...more };
+  const url = hubUrl(source.hf ?? "", source.endpoint);
   if (url === null) throw new Error(`not a hub reference: ${source.hf}`);
-  return { url };
+  return { url, hub: true, ...more };
 }
 
 /** File name with its ending, decoded when it comes from an address. */
@@ -34,9 +43,30 @@ export function fileName(source: ModelSource): string {
   return decodeURIComponent(pathname.slice(pathname.lastIndexOf("/") + 1));
 }
 
-/** The ancestor's rule for MODEL_REPO: the file's name without its ending, and without a short `.Q…` quantization before it. */
+const partForm = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
+/** Far more than any model has: a slip of the finger is not to become ten thousand requests. */
+const partLimit = 999;
+
+/** What stands in for a part's number; null when the name is that of a whole model, or of no possible part. */
+export function partOf(name: string): { readonly number: number; readonly count: number } | null {
+  const match = partForm.exec(name);
+  const [number, count] = [Number(match?.[1]), Number(match?.[2])];
+  return match && number >= 1 && number <= count && count <= partLimit ? { number, count } : null;
+}
+
+/** All parts of a multi-part model, given a path or an address that ends in the name of one; else the one itself. */
+export function partNames(name: string): string[] {
+  const part = partOf(name);
+  if (part === null) return [name];
+  const digits = (number: number) => String(number).padStart(5, "0");
+  return Array.from({ length: part.count }, (_, index) =>
+    name.replace(partForm, `-${digits(index + 1)}-of-${digits(part.count)}$3`),
+  );
+}
+
+/** The ancestor's rule for MODEL_REPO: the file's name without its ending, and without a part's number or a short `.Q…` quantization before it. */
 export function defaultRepo(file: string): string {
-  return file.replace(/(\.Q[^.]{1,5})?\.[^.]+$/, "");
+  return file.replace(partForm, "$3").replace(/(\.Q[^.]{1,5})?\.[^.]+$/, "");
 }
 
 const besideEnding = ":lmstack";

@@ -1,7 +1,7 @@
 /** Rules that span several keys. Each takes only the parts it needs, so that one broken section does not hide faults in another. */
 import { type Fault, fault, nearest, shown } from "./faults.ts";
 import type { HostSpec, ModelSpec } from "./host-spec.ts";
-import { defaultRepo, fileName, hubUrl } from "./model-names.ts";
+import { defaultRepo, fileName, hubUrl, partNames, partOf } from "./model-names.ts";
 
 /** Sections that were readable by themselves; models keep their place. */
 export interface Parts {
@@ -56,10 +56,36 @@ function* sourceFaults(model: ModelSpec, at: string): Iterable<Fault> {
     const key = path ? "path" : "url";
     yield fault(`${where}.${key}`, shown(path ?? url), "a file that ends in .gguf", "name the .gguf file itself");
   }
-  if (path === undefined && model.sha256 === undefined) {
+  yield* downloadFaults(model, at);
+}
+
+function* downloadFaults({ source, sha256 }: ModelSpec, at: string): Iterable<Fault> {
+  const { path, url, hf } = source;
+  const companions = [
+    ["mirrors", url !== undefined, "url"],
+    ["endpoint", hf !== undefined, "hf"],
+    ["secret", path === undefined, "url or hf"],
+    ["bytesPerSecond", path === undefined, "url or hf"],
+  ] as const;
+  for (const [key, fits, beside] of companions)
+    if (source[key] !== undefined && !fits)
+      yield fault(`${at}.source.${key}`, `${key} without ${beside}`, `${key} only beside ${beside}`, `remove ${key}`);
+  if (url !== undefined && sha256 === undefined) {
     const expected = "64 hexadecimal digits: what is downloaded must be verifiable";
     const next = "take the digest from the model's page, or run sha256sum on a copy that you trust";
     yield fault(`${at}.sha256`, "nothing", expected, next);
+  }
+  const name = path ?? (url === undefined ? hf?.replace(/@[^@]*$/, "") : new URL(url).pathname) ?? "";
+  const number = partOf(name)?.number ?? 1;
+  if (number !== 1) {
+    const next = "name the first file, which stands for all of them";
+    yield fault(`${at}.source`, `part ${number} of a model`, "its first part, -00001-of-…", next);
+  }
+  const parts = partNames(name).length;
+  const digests = typeof sha256 === "string" ? 1 : sha256?.length;
+  if (digests !== undefined && digests !== parts) {
+    const expected = parts === 1 ? "one digest" : `${parts} digests, one for each file in their order`;
+    yield fault(`${at}.sha256`, `${digests}`, expected, `give sha256 ${parts === 1 ? "as a text" : "as a list"}`);
   }
 }
 

@@ -1,12 +1,31 @@
 import { createHash } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readFile, readlink, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { existsSync, statSync } from "node:fs";
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Host, hostAt } from "../../../../hostctl/host.ts";
-import { exactPath, importModel, undoImport } from "../../../../hostctl/resources/import.ts";
-import { convergeModelFile, isVerified, modelFile, removeModelFile } from "../../../../hostctl/resources/model-file.ts";
-import { downloadedFile } from "../../../../hostctl/transfer/download-job.ts";
+import {
+  exactPath,
+  importModel as importParts,
+  importTargets,
+  moveFile,
+  undoImport,
+} from "../../../../hostctl/resources/import.ts";
+import { convergeModelFile, isVerified, removeModelFile } from "../../../../hostctl/resources/model-file.ts";
+import { downloadedFile, modelParts } from "../../../../hostctl/resources/model-parts.ts";
 import type { ModelDocument } from "../../../../infra/spec/host-documents.ts";
 
 let host: Host;
@@ -34,6 +53,9 @@ const document = (mode: ModelDocument["import"], changes: Partial<ModelDocument>
   order: 0,
   ...changes,
 });
+const importModel = (on: Host, model: ModelDocument, path: string) =>
+  importParts(on, model, [{ path, sha256: null, urls: [] }]);
+const modelFile = async (on: Host, model: ModelDocument) => (await modelParts(on, model))[0].path;
 const modes = ["symlink", "hard-link", "copy", "move"] as const;
 const there = (path: string) =>
   stat(path).then(
@@ -144,6 +166,47 @@ test("a copy that was killed half-way leaves no file of the final name and is sw
   await chmod(left, 0o600);
   await importModel(host, document("copy"), source);
   expect(await there(left)).toBe(false);
+});
+
+test("every part of a multi-part model is verified and imported under its own name, and observed", async () => {
+  const parts = ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"].map((name) => join(host.home, name));
+  for (const part of parts) await writeFile(part, `GGUF ${part}`);
+  const sha256 = parts.map((part) => createHash("sha256").update(`GGUF ${part}`).digest("hex"));
+  const model = document("symlink", { source: { path: parts[0] as string }, sha256 });
+  await convergeModelFile(host, model);
+  await importParts(host, model, await modelParts(host, model));
+  const targets = await importTargets(host, model);
+  expect(await Promise.all(targets.map((path) => readlink(path)))).toEqual(parts);
+  expect(exactPath(model)).toBe("local/repo/m-00001-of-00002.gguf");
+  expect(await isVerified(host, model)).toBe(true);
+  await rm(parts[1] as string);
+  expect(await isVerified(host, model)).toBe(false);
+  await expect(convergeModelFile(host, model)).rejects.toMatchObject({ code: "file_missing" });
+  await undoImport(host, "m");
+  expect(await there(join(host.home, ".lmstudio"))).toBe(false);
+});
+
+test("what an earlier lmstack imported is taken back as well", async () => {
+  await importModel(host, document("symlink"), source);
+  const former = { target, source, mode: "symlink", made: true, firstFolder: join(host.home, ".lmstudio") };
+  await writeFile(join(host.paths.state, "imports/m.json"), JSON.stringify(former));
+  await undoImport(host, "m");
+  expect(await there(join(host.home, ".lmstudio"))).toBe(false);
+});
+
+const memory = "/dev/shm";
+const otherDisk = existsSync(memory) && statSync(memory).dev !== statSync(tmpdir()).dev;
+test.runIf(otherDisk)("a move to another disk copies, reads back, and only then gives up the source", async () => {
+  const far = await mkdtemp(join(memory, "lmstack-import-"));
+  try {
+    const goal = join(far, "m.gguf");
+    await expect(moveFile(source, goal, "0".repeat(64))).rejects.toMatchObject({ code: "checksum_mismatch" });
+    expect([await there(source), await readdir(far)]).toEqual([true, []]);
+    await moveFile(source, goal, null);
+    expect([await there(source), await readFile(goal, "utf8")]).toEqual([false, "GGUF the model"]);
+  } finally {
+    await rm(far, { recursive: true });
+  }
 });
 
 test("the path that LM Studio shows ends in the file's own name", () => {

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Scratch } from "../scratch.ts";
 
 const content = Buffer.concat([Buffer.from("GGUF"), randomBytes(3_000_000)]);
@@ -56,14 +56,14 @@ test("a download outlives the hostctl that asked for it, and the next one attach
   expect(await readFile(join(host.home, ".lmstack/downloads/alpha.gguf"))).toEqual(content);
   expect((await host.files()).filter((path) => /part|job|tmp/.test(path))).toEqual([]);
   await host.must("remove", "model-file", document);
-  expect((await host.files()).filter((path) => path.includes("downloads/"))).toEqual([]);
+  expect((await host.files()).filter((path) => /downloads\/|sha256\//.test(path))).toEqual([]);
 });
 
 test("a download whose job was killed goes on where it stopped", async () => {
   await using host = await Scratch.make({ lmstudio: false });
   const document = host.model("alpha", { source: { url: url() }, sha256 });
   const running = host.start("converge", "model-file", document);
-  const part = join(host.home, ".lmstack/downloads/alpha.gguf.part");
+  const part = join(host.home, `.lmstack/downloads/${sha256}.part`);
   await expect
     .poll(
       () =>
@@ -87,5 +87,79 @@ test("a download with another checksum is deleted, and never gets its final name
   const wrong = host.model("alpha", { source: { url: url() }, sha256: "f".repeat(64) });
   const answer = await host.run("converge", "model-file", wrong);
   expect(answer.error).toMatchObject({ code: "checksum_mismatch", message: expect.stringContaining(sha256) });
-  expect((await host.files()).filter((path) => /downloads\/.*gguf(\.part)?$/.test(path))).toEqual([]);
+  expect((await host.files()).filter((path) => /(downloads\/.*(gguf|part)|store\/.*\/.*)$/.test(path))).toEqual([]);
+});
+
+test("a file lies on the disk once, whatever the number of models that name it, and goes with the last of them", async () => {
+  await using host = await Scratch.make({ lmstudio: false });
+  trickle = false;
+  const [alpha, beta] = ["alpha", "beta"].map((id) => host.model(id, { source: { url: url() }, sha256 }));
+  await host.must("converge", "model-file", alpha as object);
+  await host.must("converge", "model-file", beta as object);
+  expect(starts).toEqual([0]);
+  const stored = join(host.home, ".lmstack/store/sha256", sha256);
+  expect((await stat(stored)).nlink).toBe(3);
+  await host.must("remove", "model-file", alpha as object);
+  expect((await stat(stored)).nlink).toBe(2);
+  await host.must("remove", "model-file", beta as object);
+  await expect(stat(stored)).rejects.toThrow();
+});
+
+test("a download of an earlier lmstack is taken into the store without being fetched again", async () => {
+  await using host = await Scratch.make({ lmstudio: false });
+  const name = join(host.home, ".lmstack/downloads/alpha.gguf");
+  await mkdir(join(name, ".."), { recursive: true });
+  await writeFile(name, content);
+  await host.must("converge", "model-file", host.model("alpha", { source: { url: url() }, sha256 }));
+  expect(starts).toEqual([]);
+  expect((await stat(join(host.home, ".lmstack/store/sha256", sha256))).ino).toBe((await stat(name)).ino);
+});
+
+describe("a hub", () => {
+  let hub: Server;
+  let told: Record<string, string>;
+  let authorizations: (string | undefined)[];
+  beforeEach(async () => {
+    trickle = false;
+    authorizations = [];
+    told = { "x-linked-etag": `"${sha256}"`, "x-linked-size": String(content.length) };
+    hub = createServer((request, response) => {
+      authorizations.push(request.headers.authorization);
+      if (request.headers.authorization === undefined) response.writeHead(401).end();
+      else response.writeHead(302, { location: url(), ...told }).end();
+    });
+    await new Promise<void>((resolve) => hub.listen(0, "127.0.0.1", resolve));
+  });
+  afterEach(() => new Promise<void>((resolve) => hub.close(() => resolve())));
+  const model = (host: Scratch, changes: object = {}) =>
+    host.model("alpha", {
+      source: { url: `http://127.0.0.1:${(hub.address() as AddressInfo).port}/o/r/resolve/main/m.gguf`, hub: true },
+      credential: "hf_sesame",
+      ...changes,
+    });
+
+  test("tells the checksum, is not asked twice, and its token stays out of every file, argument and message", async () => {
+    await using host = await Scratch.make({ lmstudio: false });
+    const answer = await host.must("converge", "model-file", model(host));
+    expect(await readFile(join(host.home, ".lmstack/store/sha256", sha256))).toEqual(content);
+    expect(new Set(authorizations)).toEqual(new Set(["Bearer hf_sesame"]));
+    const asked = authorizations.length;
+    await host.must("converge", "model-file", model(host));
+    expect(authorizations).toHaveLength(asked);
+    expect(JSON.stringify(answer)).not.toContain("sesame");
+    for (const path of (await host.files()).filter((name) => name.startsWith(".lmstack/")))
+      expect(await readFile(join(host.home, path), "utf8").catch(() => "")).not.toContain("sesame");
+  });
+
+  test.each([
+    ["another checksum than the spec", { sha256: "f".repeat(64) }, {}, /the hub says sha256/],
+    ["no checksum at all", {}, { "x-linked-etag": '"no-digest"' }, /tells no sha256/],
+    ["a locked door", { credential: undefined }, {}, /401/],
+  ])("that tells %s is refused before anything is fetched", async (_, changes, headers, words) => {
+    await using host = await Scratch.make({ lmstudio: false });
+    told = { ...told, ...headers };
+    const { ok, error } = await host.run("converge", "model-file", model(host, changes));
+    expect([ok, error?.message]).toEqual([false, expect.stringMatching(words)]);
+    expect(starts).toEqual([]);
+  });
 });

@@ -78,7 +78,7 @@ export const facts = (change: Partial<HostFacts> = {}): HostFacts => ({
   models: new Map(
     spec.models.map(({ sha256 }, index) => [
       index,
-      { state: "file", bytes: 2 ** 34, gguf: true, sha256: sha256 ?? null },
+      { state: "file", bytes: 2 ** 34, gguf: true, sha256: [sha256 ?? null].flat()[0] ?? null },
     ]),
   ),
   downloads: new Map(),

@@ -73,6 +73,28 @@ const wrong: readonly (readonly [string, Readonly<Record<string, unknown>>, stri
     "models[1].source.hf",
     /@revision/,
   ],
+  ["mirrors of a path", { "models[0].source.mirrors": ["https://x/y.gguf"] }, "models[0].source.mirrors", /beside url/],
+  ["another hub for a path", { "models[0].source.endpoint": "https://hub.example" }, "models[0].source.endpoint", /hf/],
+  ["a token for a path", { "models[0].source.secret": "hf" }, "models[0].source.secret", /beside url or hf/],
+  ["a token itself", { "models[0].source": { hf: "o/r/a.gguf@v", secret: "a b" } }, "models[0].source.secret", /NAME/],
+  [
+    "the second part of a model",
+    { "models[0].source.path": "/m/a-00002-of-00003.gguf" },
+    "models[0].source",
+    /first part/,
+  ],
+  [
+    "one digest for three parts",
+    { "models[0].source.path": "/m/a-00001-of-00003.gguf" },
+    "models[0].sha256",
+    /3 digests/,
+  ],
+  [
+    "two digests for one file",
+    { "models[0].sha256": ["a".repeat(64), "b".repeat(64)] },
+    "models[0].sha256",
+    /one digest/,
+  ],
   [
     "two files for one place",
     { "models[1]": model({ path: "/other/Qwen3.6-27B.Q4_K.gguf" }) },
