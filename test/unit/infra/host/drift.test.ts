@@ -318,3 +318,22 @@ test("without a look at the host the last tokens are kept, and nothing is called
   const kept = judgeAll(hashes, containerHash, "", last, {}, null, "now");
   expect(Object.fromEntries(Object.entries(kept).map(([name, { token }]) => [name, token]))).toEqual(asDeclared);
 });
+
+test.each([
+  ["absent", null, ["the proxy's service is stopped"]],
+  ["as declared", {}, []],
+  ["stopped", { active: false }, ["the proxy's service is stopped"]],
+  ["edited", { sha256: "x" }, ["the proxy's service file was edited or removed"]],
+  ["removed", { active: false, enabled: false, sha256: null }, ["the proxy's service file was edited or removed"]],
+  ["disabled", { enabled: false }, ["the proxy's service does not start at boot"]],
+] as const)(
+  "a native proxy whose service is %s is judged so, and one in a container has none",
+  (_, change, reasons) => {
+    const sound = { active: true, enabled: true, sha256: "u", expectedSha256: "u" };
+    const seen = observed((s) => {
+      s.proxy.service = change === null ? null : { ...sound, ...change };
+    });
+    expect(driftReasons({ ...documents, runtime: "native" }, seen)["proxy-files"]).toEqual(reasons);
+    expect(driftReasons({ ...documents, runtime: "docker" }, seen)["proxy-files"]).toEqual([]);
+  },
+);
