@@ -1,5 +1,6 @@
 /** Asks a Mac's own tools. None of these needs root; a tool that fails or says something new yields null. */
-import { realpath, stat } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { run } from "../command.ts";
 import type { Host } from "../host.ts";
 import type { MacFacts } from "./mac.ts";
@@ -62,12 +63,14 @@ function parseNumber(text: string): number | null {
   return /^\d+$/.test(text.trim()) ? Number(text) : null;
 }
 
+/** An MLX model is a folder. */
 async function sized(path: string): Promise<{ path: string; bytes: number | null }> {
-  return {
-    path,
-    bytes: await stat(path).then(
-      ({ size }) => size,
-      () => null,
-    ),
-  };
+  try {
+    const found = await stat(path);
+    if (!found.isDirectory()) return { path, bytes: found.size };
+    const sizes = (await readdir(path)).map(async (name) => (await stat(join(path, name))).size);
+    return { path, bytes: (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0) };
+  } catch {
+    return { path, bytes: null };
+  }
 }

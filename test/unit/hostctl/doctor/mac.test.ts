@@ -154,6 +154,8 @@ describe("hostctl doctor on a Mac", () => {
     await mkdir(join(mac.home, "models"));
     await writeFile(path, "GGUF");
     await truncate(path, 100 * 2 ** 30);
+    // A file, and a folder as MLX models are.
+    expect(await verdicts([join(mac.home, "models")])).toMatchObject({ "gpu-memory": "problem" });
     expect(await verdicts([path])).toMatchObject({
       filevault: "problem",
       sleep: "problem",
