@@ -1,5 +1,6 @@
 /** A stack as the verbs that look at its host need it: the checked spec and the values of its keys. */
-import { type Keys, readKeys } from "../proxy/keys.ts";
+import { readCredentials } from "../model/credentials.ts";
+import { type Keys, type Lookup, readKeys } from "../proxy/keys.ts";
 import { Faults } from "../spec/faults.ts";
 import type { HostSpec } from "../spec/host-spec.ts";
 import { parseHostSpec } from "../spec/parse.ts";
@@ -28,8 +29,11 @@ export async function configurationOf(stack: string): Promise<Configuration> {
   return JSON.parse(await askPulumi(["config", "--json", "--show-secrets"], stack)) as Configuration;
 }
 
+/** @throws Faults for every secret that is missing, those of models' sources too */
 export function keysOf(spec: HostSpec, configuration: Configuration): Keys {
-  const { keys, faults } = readKeys(spec, (key) => configuration[`lmstack:${key}`]);
+  const lookup: Lookup = (key) => configuration[`lmstack:${key}`];
+  const { keys, faults: ofKeys } = readKeys(spec, lookup);
+  const faults = [...ofKeys, ...readCredentials(spec, lookup).faults];
   if (faults.length > 0) throw new Faults("secrets are missing:", faults);
   return keys;
 }

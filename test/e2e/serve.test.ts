@@ -1,5 +1,5 @@
 /** The old script's user: one command from a bare account on a prepared host to an answering endpoint, and the verbs around it. */
-import { rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -65,6 +65,19 @@ test("somebody's file is not changed without a word of agreement", async () => {
   expect(refused.code, refused.said).toBe(1);
   expect(data(refused).problem).toMatch(/no terminal to ask at.*--yes/);
   expect(refused.said).toContain(`+   `);
+});
+
+test("a dry run shows the file and what would be made, and leaves nothing behind, here or there", async () => {
+  const before = await readFile(file, "utf8");
+  const dry = await lmstack(
+    ...["serve", `/models/${thinker}.gguf`, "served", "--host", `gpu@${box.host.address}`, "--accept-host-key"],
+    "--dry-run",
+  );
+  expect(dry.code, dry.said).toBe(0);
+  expect(dry.out).toMatch(/id: served[\s\S]*contextLength: 32768[\s\S]*\d+ to create/);
+  expect(await readFile(file, "utf8")).toBe(before);
+  expect((await box.host.exec("ls -A ~ | grep -c lmstack || true")).stdout.trim()).toBe("0");
+  expect((await lmstack("status")).said).toMatch(/no stack named/);
 });
 
 test("one command makes an endpoint that answers, and the model does not think where the script never looked", async () => {

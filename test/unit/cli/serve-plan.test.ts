@@ -146,6 +146,11 @@ describe("serve on a stack that has a file", () => {
     expect(specIn(after).connection).toMatchObject({ host: "10.0.0.5" });
   });
 
+  it("never opens what somebody closed", () => {
+    const closed = served({}).replace("allowAnonymous: true", "allowAnonymous: false");
+    expect(() => served({}, closed)).toThrow(/proxy\.bind.*keys/);
+  });
+
   it("says so when the file is no YAML", () => {
     expect(() => served({}, "config: {a: [}")).toThrow(/Pulumi\.box\.yaml is not valid YAML/);
   });
@@ -162,6 +167,7 @@ describe("the machine of a new stack", () => {
 
   it("is told from what answers there", () => {
     expect(answer({})).toEqual({ platform: "linux-cuda", connection: { local: true, become: "sudo" }, docker: true });
+    expect(answer({ systemd: "no" }).connection, "nothing to become root for").toMatchObject({ become: "none" });
     expect(answer({ gpu: "no" }).platform).toBe("linux-cpu");
     expect(answer({ system: "Darwin", gpu: "no", systemd: "no", docker: "no" })).toMatchObject({
       platform: "macos-metal",
