@@ -66,7 +66,8 @@ export async function killUpgrade(host: ServingHost, victim: Victim, moment: num
   // By itself, where there still is somebody who could.
   if (victim === "hostctl" && !ok) {
     const left = await eventually(host, await host.provedLast());
-    if (left !== null) return `by itself: ${left}`;
+    // A plain process that was just being restarted is nobody's to start again; under systemd or launchd it is the manager's.
+    if (left !== null && (await scratch.processes("supervise")).length > 0) return `by itself: ${left}`;
   }
   for (const version of [newer, good]) {
     const { error } = await host.up(version);
@@ -85,7 +86,8 @@ async function eventually(host: ServingHost, version: string): Promise<string | 
   const deadline = Date.now() + settleMs;
   for (;;) {
     const fault = (await host.servingFaults(version)).join("; ") || null;
-    if (fault === null || Date.now() > deadline) return fault;
+    const hopeless = (await host.scratch.processes("supervise")).length === 0;
+    if (fault === null || hopeless || Date.now() > deadline) return fault;
     await delay(500);
   }
 }
