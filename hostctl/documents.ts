@@ -44,14 +44,22 @@ const modelFile = z
         hub: z.literal(true).exactOptional(),
         bytesPerSecond: z.int().min(1).exactOptional(),
       }),
+      z.object({
+        peers: z.array(address).min(1),
+        file: folderName,
+        bytesPerSecond: z.int().min(1).exactOptional(),
+      }),
     ]),
     sha256: z.union([hex(64), z.array(hex(64)).min(1)]).exactOptional(),
     credential: z.string().min(1).exactOptional(),
   })
-  .refine((file) => "path" in file.source || file.source.hub === true || file.sha256 !== undefined, {
-    path: ["sha256"],
-    message: "is needed for a source.url",
-  });
+  .refine(
+    (file) => "path" in file.source || ("url" in file.source && file.source.hub === true) || file.sha256 !== undefined,
+    {
+      path: ["sha256"],
+      message: "is needed for a source.url and for peers",
+    },
+  );
 
 const model = modelFile.safeExtend({
   import: z.enum(["symlink", "hard-link", "copy", "move"]),
@@ -112,6 +120,7 @@ export const schemas = {
     listen: z.object({ host: z.string().min(1), port }),
     modelPaths: z.array(absolute),
   }),
+  share: z.object({ host: z.string().min(1), port: z.int().min(0).max(65_535), keySha256: hex(64) }),
   /** What a delete sends: the resource's own document, of which only this matters. */
   removal: z.looseObject({ stack: z.string().min(1), become, id: id.exactOptional() }),
 };

@@ -22,6 +22,7 @@ import { removeRuntime } from "./resources/runtime.ts";
 import { supervise } from "./supervisor/supervise.ts";
 import { dropToken } from "./tokens.ts";
 import { download } from "./transfer/download-job.ts";
+import { share } from "./transfer/share.ts";
 
 const usage = `Usage: hostctl VERB [PART] < document.json
 
@@ -31,6 +32,7 @@ const usage = `Usage: hostctl VERB [PART] < document.json
   doctor                      what stands in the way of a host that nobody looks after, and what puts it right
   prove                       ask every declared model through the proxy and judge the answers
   supervise                   keep LM Studio as declared, until SIGTERM (run by the service)
+  share                       serve verified files to other hosts by their sha256, until it is ended
   download SHA256             the job behind a model file's download (run by converge)
 
 The document is JSON on stdin. The result is one JSON line on stdout, progress is on stderr. Exit 0 only with "ok": true.
@@ -104,6 +106,8 @@ async function perform(host: Host, verb: string, part: string, text: string): Pr
       const document = parse(schemas.prove);
       return { token: document.token, done: await prove(host, document) };
     }
+    case "share":
+      return await share(host, parse(schemas.share));
     case "converge model-file": {
       const document = parse(schemas.modelFile);
       return { token: document.token, done: await convergeModelFile(host, document) };

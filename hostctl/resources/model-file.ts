@@ -23,14 +23,14 @@ import {
 /** Fetched (if from an address), looked at, verified. Changes nothing else on the host, so a wrong spec ends here. */
 export async function convergeModelFile(host: Host, document: ModelFileDocument): Promise<Change[]> {
   return await withLock(host, `model-file-${document.id}`, `converge model-file ${document.id}`, async () => {
-    const changes = "url" in document.source ? await fetchParts(host, document, document.source) : [];
+    const changes = !("path" in document.source) ? await fetchParts(host, document, document.source) : [];
     for (const part of await modelParts(host, document)) await checkFile(host, document, part);
     await storeToken(host, `model-file-${document.id}`, document.token);
     return changes;
   });
 }
 
-type Download = Extract<ModelFileDocument["source"], { readonly url: string }>;
+type Download = Exclude<ModelFileDocument["source"], { readonly path: string }>;
 type Wanted = ModelPart & { readonly sha256: string; readonly size: number | null };
 
 async function fetchParts(host: Host, document: ModelFileDocument, source: Download): Promise<Change[]> {
@@ -54,7 +54,8 @@ async function fetchParts(host: Host, document: ModelFileDocument, source: Downl
       const order = {
         sha256,
         what,
-        urls: urls as [string, ...string[]],
+        urls,
+        ...("peers" in source ? { peers: source.peers } : {}),
         ...(size === null ? {} : { size }),
         ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
       };

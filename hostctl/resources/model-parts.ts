@@ -41,6 +41,10 @@ export async function modelParts(host: Host, document: Sourced): Promise<[ModelP
 
 function places(host: Host, { id, source }: Sourced): { readonly path: string; readonly urls: readonly string[] }[] {
   if ("path" in source) return partNames(source.path).map((path) => ({ path, urls: [] }));
+  if ("peers" in source) {
+    const names = partNames(source.file);
+    return names.map((name) => ({ path: downloadedFile(host, id, names.length === 1 ? null : name), urls: [] }));
+  }
   const { url, mirrors = [] } = source;
   const all = [url, ...mirrors].map(partAddresses);
   const first = all[0] ?? [];
@@ -62,7 +66,8 @@ export const partsFolder = (host: Host, id: string): string => join(host.paths.d
 
 /** Names of the files in LM Studio's folder, in the order of the parts. */
 export function importNames({ source, repo }: Pick<ModelDocument, "source" | "repo">): [string, ...string[]] {
-  const whole = "path" in source ? source.path : decodeURIComponent(new URL(source.url).pathname);
+  const whole =
+    "path" in source ? source.path : "peers" in source ? source.file : decodeURIComponent(new URL(source.url).pathname);
   const last = whole.slice(whole.lastIndexOf("/") + 1);
   return partNames(last.toLowerCase().endsWith(".gguf") ? last : `${repo}.gguf`) as [string, ...string[]];
 }
@@ -86,7 +91,10 @@ export const fetchedPath = (host: Host, id: string): string =>
   join(host.paths.downloads, `${encodeURIComponent(id)}.files.json`);
 
 const keyOf = ({ source, sha256 }: Sourced): string =>
-  digestOf(["url" in source ? [source.url, source.hub ?? false] : source.path, sha256]);
+  digestOf([
+    "url" in source ? [source.url, source.hub ?? false] : "path" in source ? source.path : source.file,
+    sha256,
+  ]);
 
 const isAbsent = (path: string): Promise<boolean> =>
   access(path).then(

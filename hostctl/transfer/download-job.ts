@@ -17,13 +17,16 @@ import { shown } from "./exchange.ts";
 import { type FetchProgress, fetchVerified, progressLine } from "./fetch.ts";
 import { Rate } from "./pace.ts";
 import { dropPart } from "./part-file.ts";
+import { fetchFromPeers } from "./peers.ts";
 import { putIntoStore } from "./store.ts";
 
 export interface DownloadOrder {
   readonly sha256: string;
   /** For messages. */
   readonly what: string;
-  readonly urls: readonly [string, ...string[]];
+  readonly urls: readonly string[];
+  /** Hosts that share the file, instead of addresses of it. */
+  readonly peers?: readonly string[];
   readonly size?: number;
   readonly bytesPerSecond?: number;
 }
@@ -62,7 +65,7 @@ export async function awaitDownload(host: Host, order: DownloadOrder, credential
   }
   throw new HostFailure(
     "fetch_failed",
-    `the download of ${shown(order.urls[0])} for ${order.what} was ended ${starts} times by something else`,
+    `the download of ${shown(order.urls[0] ?? order.peers?.[0] ?? "")} for ${order.what} was ended ${starts} times by something else`,
     "look for what ends processes on the host",
   );
 }
@@ -125,18 +128,18 @@ export async function download(host: Host, id: string, credential: string): Prom
       if (latest === null) return;
       told = tell({ state: "fetching", progress: latest, perSecond: rate.perSecond() }).catch(() => {});
     }, 1000);
-    const wanted = {
-      ...order,
-      digest: { algorithm: "sha256", hex: order.sha256 } as const,
-      ...(credential === "" ? {} : { bearer: credential }),
+    const { urls, peers } = order;
+    const bearer = credential === "" ? {} : { bearer: credential };
+    const onProgress = (progress: FetchProgress) => {
+      latest = progress;
+      rate.see(progress.received, performance.now());
     };
     try {
-      await fetchVerified(wanted, part, {
-        onProgress: (progress) => {
-          latest = progress;
-          rate.see(progress.received, performance.now());
-        },
-      });
+      if (peers !== undefined) await fetchFromPeers({ ...order, ...bearer, peers }, part, { onProgress });
+      else {
+        const wanted = { ...order, ...bearer, urls: urls as [string, ...string[]] };
+        await fetchVerified({ ...wanted, digest: { algorithm: "sha256", hex: order.sha256 } }, part, { onProgress });
+      }
     } finally {
       clearInterval(ticker);
       await told;

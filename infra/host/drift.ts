@@ -35,7 +35,7 @@ export function driftReasons(documents: Documents, observed: Observed): Record<s
   for (const model of documents.models) {
     const seen = observed.models[model.id];
     reasons[`model-file-${model.id}`] =
-      seen && !seen.verified && (model.sha256 !== undefined || "url" in model.source)
+      seen && !seen.verified && (model.sha256 !== undefined || !("path" in model.source))
         ? ["its file is gone or no longer the one that was verified"]
         : [];
     reasons[`model-${model.id}`] = observed.lmstudio.daemon.running ? modelReasons(model, seen) : [];

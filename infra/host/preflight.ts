@@ -139,7 +139,7 @@ function* modelFaults(spec: HostSpec, documents: Documents, facts: HostFacts): I
   for (const [index, model] of documents.models.entries()) {
     const where = `${hostName(spec)}, model ${model.id}`;
     if (!("path" in model.source)) {
-      if (facts.downloads.get(`model-file-${model.id}`) === null)
+      if ("url" in model.source && facts.downloads.get(`model-file-${model.id}`) === null)
         yield fault(where, `no file at ${model.source.url}`, "the model's file", `correct models[${index}].source`);
       continue;
     }

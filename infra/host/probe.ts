@@ -26,6 +26,7 @@ export function probeScript(spec: HostSpec, documents: Documents, hashes: Readon
     const wanted = digests.length === 1 ? 1 : 0;
     if ("path" in model.source)
       return [`model ${index} ${shellWord(model.source.path)} ${hashes[name]} ${wanted} ${model.id}`];
+    if ("peers" in model.source) return [];
     const parts = partNames(model.source.url).map(
       (url, part) => `remote ${name}${part === 0 ? "" : `/${part}`} ${shellWord(url)} ${digests[part] ?? "-"}`,
     );

@@ -45,6 +45,13 @@ export type ModelSourceDocument =
       /** A hub, which tells sha256 and length of its large files in headers. */
       readonly hub?: true;
       readonly bytesPerSecond?: number;
+    }
+  | {
+      /** Base addresses of hosts that share files by their sha256. */
+      readonly peers: readonly string[];
+      /** Name of the first file. */
+      readonly file: string;
+      readonly bytesPerSecond?: number;
     };
 
 /** Desired state of one model file (fetch + verify) and, in `ModelDocument`, of its loaded instance. */

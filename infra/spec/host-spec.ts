@@ -65,16 +65,24 @@ const source = z
     path: z.string().min(1).optional().describe("Absolute path on the host"),
     url: address.optional(),
     hf: z.string().min(1).optional().describe("owner/repo/file@revision"),
+    peer: z.array(address).min(1).optional().describe("Hosts that share the file by its sha256 (hostctl share)"),
+    file: z
+      .string()
+      .regex(/^[^/\\.\0][^/\\\0]*\.gguf$/i, "a file name that ends in .gguf")
+      .optional()
+      .describe("Name of the file that peers have"),
     mirrors: z.array(address).min(1).optional().describe("Further addresses of the file at url"),
     endpoint: address.optional().describe("Another hub than https://huggingface.co for hf"),
     secret: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "the NAME of a secret lmstack:secret.NAME")
       .optional()
-      .describe("Name of the secret lmstack:secret.NAME with the token for url or hf"),
+      .describe("Name of the secret lmstack:secret.NAME with the token for url or hf, or the key of peer"),
     bytesPerSecond: z.int().min(1024).optional().describe("Bandwidth that a download may take"),
   })
-  .describe("Exactly one of path, url, hf; a multi-part model is named by its first file, NAME-00001-of-0000N.gguf");
+  .describe(
+    "Exactly one of path, url, hf, peer; a multi-part model is named by its first file, NAME-00001-of-0000N.gguf",
+  );
 
 const model = z.strictObject({
   id: identifier.describe("The name that clients use"),
@@ -82,7 +90,7 @@ const model = z.strictObject({
   sha256: z
     .union([hex(64), z.array(hex(64)).min(1)], "64 hexadecimal digits in lower case, or a list of them")
     .optional()
-    .describe("Needed for url; hf tells it itself. A list has one for each file of a multi-part model"),
+    .describe("Needed for url and peer; hf tells it itself. A list has one for each file of a multi-part model"),
   import: z.enum(["symlink", "hard-link", "copy", "move"]).default("symlink"),
   publisher: identifier.default("local"),
   repo: identifier.optional().describe("Defaults to the file's name"),

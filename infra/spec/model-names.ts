@@ -5,6 +5,8 @@ export interface ModelSource {
   readonly path?: string | undefined;
   readonly url?: string | undefined;
   readonly hf?: string | undefined;
+  readonly peer?: readonly string[] | undefined;
+  readonly file?: string | undefined;
   readonly mirrors?: readonly string[] | undefined;
   readonly endpoint?: string | undefined;
   readonly bytesPerSecond?: number | undefined;
@@ -30,6 +32,7 @@ export function sourceDocument(source: ModelSource): ModelSourceDocument {
     ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
   };
   if (source.url !== undefined) return { url: source.url, ...more };
+  if (source.peer !== undefined) return { peers: source.peer, file: source.file ?? "", ...more };
   const url = hubUrl(source.hf ?? "", source.endpoint);
   if (url === null) throw new Error(`not a hub reference: ${source.hf}`);
   return { url, hub: true, ...more };
@@ -39,6 +42,7 @@ export function sourceDocument(source: ModelSource): ModelSourceDocument {
 export function fileName(source: ModelSource): string {
   const document = sourceDocument(source);
   if ("path" in document) return document.path.slice(document.path.lastIndexOf("/") + 1);
+  if ("peers" in document) return document.file;
   const { pathname } = new URL(document.url);
   return decodeURIComponent(pathname.slice(pathname.lastIndexOf("/") + 1));
 }

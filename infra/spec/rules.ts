@@ -29,12 +29,12 @@ export function crossFaults(parts: Parts): Fault[] {
 
 function* sourceFaults(model: ModelSpec, at: string): Iterable<Fault> {
   const where = `${at}.source`;
-  const named = (["path", "url", "hf"] as const).filter((key) => model.source[key] !== undefined);
+  const named = (["path", "url", "hf", "peer"] as const).filter((key) => model.source[key] !== undefined);
   if (named.length !== 1) {
     yield fault(
       where,
       named.join(" and ") || "none of them",
-      "exactly one of path, url, hf",
+      "exactly one of path, url, hf, peer",
       `keep one key in ${where}`,
     );
     return;
@@ -60,22 +60,26 @@ function* sourceFaults(model: ModelSpec, at: string): Iterable<Fault> {
 }
 
 function* downloadFaults({ source, sha256 }: ModelSpec, at: string): Iterable<Fault> {
-  const { path, url, hf } = source;
+  const { path, url, hf, peer } = source;
   const companions = [
     ["mirrors", url !== undefined, "url"],
     ["endpoint", hf !== undefined, "hf"],
+    ["file", peer !== undefined, "peer"],
     ["secret", path === undefined, "url or hf"],
     ["bytesPerSecond", path === undefined, "url or hf"],
   ] as const;
   for (const [key, fits, beside] of companions)
     if (source[key] !== undefined && !fits)
       yield fault(`${at}.source.${key}`, `${key} without ${beside}`, `${key} only beside ${beside}`, `remove ${key}`);
-  if (url !== undefined && sha256 === undefined) {
+  for (const key of peer === undefined ? [] : (["file", "secret"] as const))
+    if (source[key] === undefined)
+      yield fault(`${at}.source.${key}`, "nothing", `${key} beside peer`, `add ${at}.source.${key}`);
+  if ((url !== undefined || peer !== undefined) && sha256 === undefined) {
     const expected = "64 hexadecimal digits: what is downloaded must be verifiable";
     const next = "take the digest from the model's page, or run sha256sum on a copy that you trust";
     yield fault(`${at}.sha256`, "nothing", expected, next);
   }
-  const name = path ?? (url === undefined ? hf?.replace(/@[^@]*$/, "") : new URL(url).pathname) ?? "";
+  const name = path ?? source.file ?? (url === undefined ? hf?.replace(/@[^@]*$/, "") : new URL(url).pathname) ?? "";
   const number = partOf(name)?.number ?? 1;
   if (number !== 1) {
     const next = "name the first file, which stands for all of them";

@@ -76,6 +76,12 @@ const wrong: readonly (readonly [string, Readonly<Record<string, unknown>>, stri
   ["mirrors of a path", { "models[0].source.mirrors": ["https://x/y.gguf"] }, "models[0].source.mirrors", /beside url/],
   ["another hub for a path", { "models[0].source.endpoint": "https://hub.example" }, "models[0].source.endpoint", /hf/],
   ["a token for a path", { "models[0].source.secret": "hf" }, "models[0].source.secret", /beside url or hf/],
+  [
+    "a peer without its key",
+    { "models[0].source": { peer: ["http://h:1"], file: "a.gguf" } },
+    "models[0].source.secret",
+    /add/,
+  ],
   ["a token itself", { "models[0].source": { hf: "o/r/a.gguf@v", secret: "a b" } }, "models[0].source.secret", /NAME/],
   [
     "the second part of a model",
