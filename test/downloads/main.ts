@@ -17,7 +17,7 @@ const { values } = parseArgs({
 const linkBytesPerSecond = 125e6;
 
 if (values.help) {
-  console.log(`Fetches a file over a network that cuts, stalls, overloads and lies at seeded places, then with wrong bytes, then beside curl on a link of 1 Gbit/s.
+  console.log(`Fetches a file over a network that cuts, stalls, overloads and lies at seeded places, then with wrong bytes, then beside curl on a link of 1 Gbit/s, then from three slow peers beside one.
 
   npm run downloads -- [--cuts 50] [--megabytes 1024] [--seed 1] [--json FILE]
 

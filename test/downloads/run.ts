@@ -8,9 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { fetchVerified } from "../../hostctl/transfer/fetch.ts";
+import { fetchFromPeers } from "../../hostctl/transfer/peers.ts";
 import { mustHold, type Row } from "../e2e/rows.ts";
 import { BadServer } from "./bad-server.ts";
 import { type Content, writeContent } from "./content.ts";
+import { startPeer } from "./peer-link.ts";
 
 export interface DownloadsOptions {
   readonly cuts: number;
@@ -23,6 +25,7 @@ export interface DownloadsOptions {
 
 /** A silent connection is given up after this. */
 const idleMs = 500;
+const peerBytesPerSecond = 10e6;
 /** What a cut may cost: bytes that were on their way when it happened. */
 const inFlightBytes = 256 * 1024;
 
@@ -32,8 +35,10 @@ export async function runDownloads(options: DownloadsOptions): Promise<Row[]> {
     options.say(`making a file of ${options.megabytes} MB`);
     const content = await writeContent(join(folder, "model.gguf"), options.megabytes * 1e6, options.seed);
     const rows = [...(await cutTransfer(content, folder, options)), ...(await wrongBytes(content, folder, options))];
-    if (options.linkBytesPerSecond !== null)
+    if (options.linkBytesPerSecond !== null) {
       rows.push(await besideCurl(content, folder, options.linkBytesPerSecond, options));
+      rows.push(await threePeers(folder, options));
+    }
     return rows;
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -101,7 +106,14 @@ async function wrongBytes(content: Content, folder: string, { seed, say }: Downl
   }).catch(() => {});
   const found = existsSync(part) ? await sha256Of(part) : "nothing";
   await rm(part, { force: true });
-  return [...rows, mustHold("a right mirror makes up for a wrong one", found === content.sha256, found)];
+  return [
+    ...rows,
+    mustHold(
+      "a right mirror makes up for a wrong one",
+      found === content.sha256,
+      found === content.sha256 ? "yes" : found,
+    ),
+  ];
 }
 
 /** The link is a process of its own, so that neither of the two shares a processor's time with it more than the other. */
@@ -143,6 +155,25 @@ async function besideCurl(
   } finally {
     await link.terminate();
   }
+}
+
+/** Each peer on a slow link of its own: together they must be worth more than one. */
+async function threePeers(folder: string, { megabytes, seed, say }: DownloadsOptions): Promise<Row> {
+  const content = await writeContent(join(folder, "shared.gguf"), Math.min(megabytes, 96) * 1e6, seed + 1);
+  await using first = await startPeer(content, peerBytesPerSecond);
+  await using second = await startPeer(content, peerBytesPerSecond);
+  await using third = await startPeer(content, peerBytesPerSecond);
+  const seconds = async (peers: readonly { url: string }[]) => {
+    say(`${peers.length} peers`);
+    const part = join(folder, `peers-${peers.length}.part`);
+    const wanted = { what: "the test's file", sha256: content.sha256, peers: peers.map(({ url }) => url) };
+    const taken = await timed(() => fetchFromPeers(wanted, part));
+    await rm(part);
+    return taken;
+  };
+  const ratio = (await seconds([first])) / (await seconds([first, second, third]));
+  const unit = `(each ${peerBytesPerSecond / 1e6} MB/s)`;
+  return { name: "three peers beside one", value: Number(ratio.toFixed(2)), unit, bar: "at least 2", ok: ratio >= 2 };
 }
 
 const order = (content: Content, url: string) => ({
