@@ -22,6 +22,7 @@ import { tellGpus } from "./gpu.ts";
 import { Holds, holdIsOver } from "./hold.ts";
 import { incidentsBetween } from "./incident.ts";
 import { Notebook } from "./notebook.ts";
+import { keepProxyContainer } from "./proxy-container.ts";
 import { judgeLmstudio, judgeModel, type SupervisorStatus, surplusOf } from "./status.ts";
 import { Watch } from "./world.ts";
 
@@ -39,6 +40,7 @@ export async function supervise(host: Host): Promise<void> {
   const channel = await openChannel(host, () => ({ poked: supervisor.poke() }));
   supervisor.channel = channel;
   void tellGpus(host, stop.signal);
+  void keepProxyContainer(host, (line) => supervisor.say(line), stop.signal);
   void keepLogsShort(host, stop.signal);
   if (process.env.NOTIFY_SOCKET) await run(host, "systemd-notify", ["--ready"], { timeoutMs: 5000 });
   await supervisor.loop();
@@ -171,7 +173,7 @@ class Supervisor {
     this.channel?.broadcast({ status: dated });
   }
 
-  private say(line: string): void {
+  say(line: string): void {
     this.host.say(line);
     this.channel?.broadcast({ progress: line });
   }

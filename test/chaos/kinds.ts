@@ -47,7 +47,7 @@ export const kinds = [
     ...healed,
     name: "dockerd-killed",
     happens: "`kill -9` of dockerd",
-    because: "systemd starts it again, and it starts the proxy's container",
+    because: "systemd starts it again, and the supervisor the proxy's container where Docker leaves it ended",
     breaks: true,
   },
   {
@@ -111,8 +111,9 @@ export const kinds = [
   {
     ...healed,
     name: "gpu-hook-broken",
-    happens: "the driver's container hook fails, and the proxy dies",
-    because: "the proxy is started again without the GPU, until the hook works",
+    happens: "the driver's container hook fails for 20 s, and the proxy dies",
+    because:
+      "the supervisor says why the proxy does not start, tries again and again, and starts it when the hook works",
     breaks: true,
   },
   {

@@ -79,7 +79,7 @@ rm .filler .filler-rest`),
   "backend-port-taken": takePort("127.0.0.1", 8081, 20, killDaemon),
   "proxy-port-taken": takePort("0.0.0.0", 8080, 10, killProxy),
   "stray-lms": onHost(`${killDaemon}; su - gpu -c '~/.lmstudio/bin/lms ls' > /dev/null 2>&1`),
-  "gpu-hook-broken": onHost(`touch ${hookBroken} && ${killProxy}`),
+  "gpu-hook-broken": onHost(`touch ${hookBroken} && ${killProxy}; sleep 20; rm ${hookBroken}`),
   "network-cut": async (scene) => {
     const running = scene.place.stack.startUp();
     await delay(scene.moment * upSeconds * 1000);
@@ -106,7 +106,6 @@ rm .filler .filler-rest`),
 export const repairs: Readonly<Partial<Record<KindName, Act>>> = {
   "model-deleted": ({ place }) => putVictim(place.box),
   "model-corrupted": ({ place }) => putVictim(place.box),
-  "gpu-hook-broken": onHost(`rm ${hookBroken}`),
 };
 
 /** These interrupt an `up`, which needs something to do. */

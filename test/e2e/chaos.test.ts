@@ -1,0 +1,40 @@
+/** The short form of `npm run chaos`: faults that are over within seconds, in seeded order. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { kinds } from "../chaos/kinds.ts";
+import { type SteadyLoad, steadyLoad } from "../chaos/load.ts";
+import { models, openPlace, type Place } from "../chaos/place.ts";
+import { Chaos } from "../chaos/run.ts";
+import { sequence } from "../chaos/sequence.ts";
+
+let place: Place;
+let load: SteadyLoad;
+let chaos: Chaos;
+const say = (line: string) => console.log(`   ${line}`);
+
+beforeAll(async () => {
+  place = await openPlace("struck", say);
+  load = steadyLoad(place, models);
+  chaos = new Chaos({ place, load, ups: false, say });
+});
+
+afterAll(async () => {
+  await load?.stop();
+  await place?.[Symbol.asyncDispose]();
+});
+
+const quick = kinds.filter(({ quick, ending }) => quick && ending === "healed");
+const gone = kinds.filter(({ name }) => name === "model-deleted");
+const planned = [...sequence(quick, quick.length, 6), ...sequence(gone, 1, 6)];
+
+describe("a host under load comes to its right end by itself", () => {
+  test.each(planned.map((fault) => ({ ...fault, words: fault.kind.happens })))("after $words", async (fault) => {
+    const row = await chaos.survive(fault);
+    expect(row, String(row.value)).toMatchObject({ ok: true });
+  });
+
+  test("and the second up after all of it is empty", async () => {
+    const row = await chaos.settle();
+    expect(row, String(row.value)).toMatchObject({ ok: true });
+    expect(chaos.answered).toBeGreaterThan(10);
+  });
+});
