@@ -13,9 +13,11 @@ import { ModelFiles } from "./model/file.ts";
 import { NoThinkProxy } from "./proxy/component.ts";
 import type { ProofResult } from "./proxy/endpoint-proof.ts";
 import { type Keys, keysFingerprint, ownKey, readKeys, usableWith } from "./proxy/keys.ts";
+import { proofFigures } from "./proxy/proof-figures.ts";
 import { Faults } from "./spec/faults.ts";
 import { baseUrl } from "./spec/host-spec.ts";
 import { parseHostSpec } from "./spec/parse.ts";
+import type { ProvedModel } from "./spec/proof/dialect.ts";
 import { shortHash, stableJson } from "./spec/stable-json.ts";
 
 /** @throws pulumi.RunError, which prints without a stack, for what a person has to put right. */
@@ -52,16 +54,17 @@ export function declare(target: Target, keys: Keys, credentials: Credentials = n
   const proxy = new NoThinkProxy("proxy", target, keys, models.loaded);
 
   const asked = spec.models.map(({ id, thinking }) => ({ id, thinking }));
+  const proved = spec.models.map(({ id, thinking, load }) => ({ id, thinking, contextLength: load.contextLength }));
   const { stack: owner, become } = documents.lmstudio;
   const proof = hostProof(
     target,
-    { stack: owner, become, models: asked, port: spec.proxy.port },
+    { stack: owner, become, models: proved, port: spec.proxy.port },
     { dependsOn: proxy.serving },
   );
   const key = ownKey(keys);
   const seen = operatorProof(
     baseUrl(spec),
-    usableWith(key, asked),
+    usableWith(key, proved),
     key?.value,
     survey.judgements.proof.token.split(".", 1)[0] as string,
     proof,
@@ -79,6 +82,7 @@ export function declare(target: Target, keys: Keys, credentials: Credentials = n
     endpoint: baseUrl(spec),
     models: asked,
     proof: seen.stdout.apply((line) => (JSON.parse(line) as ProofResult).words),
+    figures: proof.stdout.apply(proofFigures),
     // One of them holds a key, and all of them are long: shown as [secret], read by `lmstack codex install`.
     codex: pulumi.secret(Object.fromEntries(artifacts.map(({ name, content, mode }) => [name, { mode, content }]))),
     // What somebody else installed stays as it is, and may change under our hands: `lmstack status` tells its version.
@@ -104,7 +108,7 @@ function secretLookup(name: string): { value: string; secret: boolean } | undefi
 /** Asked from here through the address that clients use, whenever what is served has changed. */
 function operatorProof(
   address: string,
-  models: readonly { id: string; thinking: string }[],
+  models: readonly ProvedModel[],
   key: string | undefined,
   served: string,
   after: pulumi.Resource,

@@ -27,6 +27,7 @@ export interface GatewayParts {
   readonly searcher: Searcher;
   readonly observer: Observer;
   readonly ownPaths: OwnPaths;
+  readonly strategies: StrategyMemory;
   /** Nothing new is accepted here: clients are asked to open their next connection elsewhere. */
   readonly isLeaving: () => boolean;
   /** Whether a request came in by the admin socket, whose file permissions stand for a key. */
@@ -35,7 +36,6 @@ export interface GatewayParts {
 
 /** What earlier requests leave to later ones. */
 export interface GatewayMemory {
-  readonly strategies: StrategyMemory;
   readonly requests: RequestMemo;
   readonly names: ResponseNames;
 }

@@ -33,8 +33,9 @@ import { continuedRequest } from "./search/continued.ts";
 import { SearchLoop } from "./search/loop.ts";
 import type { RequestRecord } from "./seeing/record.ts";
 import type { JsonBody } from "./splice/body.ts";
-import { effortAlone, StrategyMemory } from "./thinking/memory.ts";
+import { effortAlone } from "./thinking/memory.ts";
 import type { Strategy } from "./thinking/policy.ts";
+import { switchName } from "./thinking/rules.ts";
 import { switchOf, type Wish, wishOf } from "./thinking/wish.ts";
 import { ChosenInstance } from "./upstream/chosen-instance.ts";
 import { listedByModel } from "./upstream/instances.ts";
@@ -44,7 +45,7 @@ import { isDeclared } from "./upstream/readiness.ts";
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 export function createGateway(parts: GatewayParts): Handler {
-  const memory = { strategies: new StrategyMemory(), requests: new RequestMemo(), names: new ResponseNames() };
+  const memory = { requests: new RequestMemo(), names: new ResponseNames() };
   return (request, response) => {
     if (parts.isLeaving()) response.shouldKeepAlive = false;
     const served = new ServedRequest(parts, memory, request, response);
@@ -71,6 +72,7 @@ class ServedRequest {
   #body: JsonBody | undefined;
   #requestBytes = 0;
   #strategy: Strategy | undefined;
+  #noThink: string | undefined;
   #stream = false;
   #queueMs: number | undefined;
   #down: Downstream | undefined;
@@ -172,6 +174,7 @@ class ServedRequest {
       const up = this.#upstreamRequest(plan());
       const extra: string[] = [];
       if (rewritten.length > 0) extra.push("x-lmstack-rewritten", headerList(rewritten));
+      if (this.#noThink !== undefined) extra.push("x-lmstack-no-think", this.#noThink);
       if (droppedTools.length > 0) extra.push("x-lmstack-dropped-tools", headerList(droppedTools));
       if (slot !== undefined && slot.waitedMs >= 1)
         extra.push("x-lmstack-queued-ms", String(Math.round(slot.waitedMs)));
@@ -213,12 +216,22 @@ class ServedRequest {
     const found = asks ? this.#parts.catalog.find(wish.model) : undefined;
     const model = found instanceof Promise ? await found : found;
     const options = model?.reasoning;
-    const strategy = this.#memory.strategies.strategy(noThink, wish.model, options);
+    const strategy = this.#parts.strategies.strategy(noThink, wish.model, options);
     this.#strategy = strategy;
+    if (wish.thinking === "off") this.#noThink = switchName({ endpoint, strategy, options });
     const search = this.#config.search && this.#parts.searcher;
-    const memo = this.#memory.requests;
     const previousId = this.#memory.names.ownOf(body.json.text("previous_response_id"));
-    const facts = { previousId, endpoint, wish, strategy, options, codexTools, memo, images: model?.vision, search };
+    const facts = {
+      previousId,
+      endpoint,
+      wish,
+      strategy,
+      options,
+      codexTools,
+      memo: this.#memory.requests,
+      images: model?.vision,
+      search,
+    };
     const planned = (json: JsonBody, other: Partial<PlanFacts> = {}) =>
       planRequest(json, { ...facts, instance: this.#instance.choose(wish.model), ...other });
     const instance = this.#instance.pinned ?? this.#parts.instances.of(wish.model ?? "");
@@ -238,7 +251,7 @@ class ServedRequest {
     return (refusal) => {
       const model = this.#wish?.model;
       if (model === undefined || this.#strategy?.prefill !== true) return undefined;
-      if (!this.#memory.strategies.refusedPrefill(model, refusal)) return undefined;
+      if (!this.#parts.strategies.refusedPrefill(model, refusal)) return undefined;
       this.#strategy = effortAlone;
       this.#parts.log.warn({ model }, "LM Studio takes no prefill for this model: its thoughts are cut out instead");
       return this.#upstreamRequest(chunks());
@@ -359,7 +372,7 @@ class ServedRequest {
     const model = this.#wish?.model;
     const chat = this.#label.endsWith("/chat/completions") && this.#wish?.thinking === "off";
     if (chat && model !== undefined && this.#strategy !== undefined && (leaks > 0 || (tokens?.reasoning ?? 0) > 0))
-      this.#memory.strategies.thought(model, this.#strategy);
+      this.#parts.strategies.thought(model, this.#strategy);
     const durationMs = now - this.#started;
     return {
       requestId: this.#id,

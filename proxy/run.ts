@@ -18,6 +18,8 @@ import { StatusPage } from "./page/page.ts";
 import { ProxySources } from "./page/sources.ts";
 import { Searcher } from "./search/searcher.ts";
 import { Eyes } from "./seeing/eyes.ts";
+import { LearnedFile } from "./thinking/learned-file.ts";
+import { StrategyMemory } from "./thinking/memory.ts";
 import { Catalog } from "./upstream/catalog.ts";
 import { Instances } from "./upstream/instances.ts";
 import { LoadWatch } from "./upstream/load-watch.ts";
@@ -152,7 +154,9 @@ export async function startProxy(
       }),
   });
   const searcher = new Searcher(log, (outcome) => eyes.searched(outcome));
+  const learned = new LearnedFile(folder, log);
   const gateway = createGateway({
+    strategies: new StrategyMemory(learned.read(), (all) => learned.write(all)),
     settings: live,
     upstream,
     origin,
@@ -198,7 +202,7 @@ export async function startProxy(
       loads.close();
       admission.close();
       eyes.close();
-      await Promise.all([upstream.destroy(), searcher.close()]);
+      await Promise.all([upstream.destroy(), searcher.close(), learned.settled()]);
     })();
     return draining;
   };

@@ -4,12 +4,12 @@ import type { Ask } from "../../infra/spec/proof/ask.ts";
 import type { Chunk } from "../../infra/spec/proof/dialect.ts";
 import type { Where } from "../http.ts";
 
-/** Asks over a socket of this host, and keeps when each piece of the answer came. `signal` ends it early. */
+/** Asks over a socket of this host, and keeps when each piece of the answer came. `more` are header fields. `signal` ends it early. */
 export const askAt =
-  (where: Where, signal?: AbortSignal): Ask =>
+  (where: Where, more: Readonly<Record<string, string>>, signal?: AbortSignal): Ask =>
   (path, body, withinMs) => {
     const text = body === null ? "" : JSON.stringify(body);
-    const headers = { "content-type": "application/json", "content-length": String(Buffer.byteLength(text)) };
+    const headers = { "content-type": "application/json", "content-length": String(Buffer.byteLength(text)), ...more };
     const limit = AbortSignal.timeout(Math.ceil(withinMs));
     const ends = signal === undefined ? limit : AbortSignal.any([limit, signal]);
     const started = performance.now();

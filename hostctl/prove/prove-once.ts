@@ -11,6 +11,8 @@ export interface ProofWish {
   readonly depth: Depth;
   /** `where` is LM Studio itself, not the proxy: the questions carry the switch that the proxy would set. Default false. */
   readonly direct?: boolean;
+  /** By the proxy's admin socket alone: this instance of LM Studio's, whoever answers for the model by now. */
+  readonly instance?: string;
   /** For the whole of it. Default: 30 s for a pulse, ten minutes else. */
   readonly withinMs?: number;
   readonly say?: (line: string) => void;
@@ -27,9 +29,12 @@ const patience: Readonly<Record<Depth, number>> = { pulse: 30_000, full: 600_000
  * result, never an error: `ok` is false only for what is wrong, not for what a weak model does badly or what cannot be shown.
  */
 export async function proveOnce(where: Where, model: ProvedModel, wish: ProofWish): Promise<ModelProof> {
-  const { depth, direct = false, withinMs = patience[depth], say = () => {}, signal } = wish;
+  const { depth, direct = false, instance, withinMs = patience[depth], say = () => {}, signal } = wish;
   const now = () => performance.now();
-  const proof = await proveModel(model, { ask: askAt(where, signal), depth, direct, withinMs, contextMs, say, now });
+  const ask = askAt(where, instance === undefined ? {} : { "x-lmstack-instance": instance }, signal);
+  // The list tells of the instances that serve, not of one that does not yet.
+  const listed = instance === undefined;
+  const proof = await proveModel(model, { ask, depth, direct, listed, withinMs, contextMs, say, now });
   signal?.throwIfAborted();
   return proof;
 }

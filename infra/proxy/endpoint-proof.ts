@@ -1,12 +1,17 @@
 /**
- * Asks the endpoint from the operator's side, as a client does. Reads `{baseUrl, models, key}` on stdin, prints one JSON line. Not to reach the host
- * from here is no fault of the deployment (a firewall, loopback only) and is said in words; an answer that is wrong is one.
+ * Proves the endpoint from the operator's side, as a client uses it. Reads `{baseUrl, models, key}` on stdin, prints one JSON line, progress on stderr.
+ * Not to reach the host from here is no fault of the deployment (a firewall, loopback only) and is said in words; an answer that is wrong is one.
  */
 import { text } from "node:stream/consumers";
+import type { Ask } from "../spec/proof/ask.ts";
+import type { Chunk, ProvedModel } from "../spec/proof/dialect.ts";
+import { failureOf, type ModelProof, summaryOf } from "../spec/proof/finding.ts";
+import { proveModel } from "../spec/proof/prove-model.ts";
 
 export interface ProofRequest {
+  /** Ends in `/v1`; the other endpoints lie beside it. */
   readonly baseUrl: string;
-  readonly models: readonly { readonly id: string; readonly thinking: "off" | "on" | "client" }[];
+  readonly models: readonly ProvedModel[];
   readonly key?: string;
 }
 
@@ -14,75 +19,74 @@ export interface ProofResult {
   readonly ok: boolean;
   readonly reached: boolean;
   readonly words: string;
+  readonly proofs: readonly ModelProof[];
 }
 
-/** Of one request: a cold prompt on a large model takes a while. */
-const patienceMs = 180_000;
+/** Of one model. */
+const withinMs = 600_000;
+/** The host's own proof has shown the whole context; this shows that the way from here lets long prompts through. */
+const contextMs = 15_000;
 
-interface Answer {
-  readonly output?: readonly { readonly type: string; readonly content?: readonly { readonly text?: string }[] }[];
-  readonly usage?: { readonly output_tokens_details?: { readonly reasoning_tokens?: number } };
-  readonly error?: { readonly message?: string } | null;
-}
-
-export async function proveEndpoint({ baseUrl, models, key }: ProofRequest): Promise<ProofResult> {
-  for (const { id, thinking } of models) {
-    // A model that may think needs room to come to its answer.
-    const asked = await ask(baseUrl, id, thinking === "off" ? 64 : 1024, key);
-    if ("away" in asked)
-      return { ok: true, reached: false, words: `${baseUrl} could not be reached from this machine (${asked.away})` };
-    const words = proofFault(baseUrl, id, thinking, asked);
-    if (words !== null) return { ok: false, reached: true, words };
+export async function proveEndpoint(
+  { baseUrl, models, key }: ProofRequest,
+  say: (line: string) => void = () => {},
+): Promise<ProofResult> {
+  const proofs: ModelProof[] = [];
+  let away: string | undefined;
+  let reached = false;
+  const asked = askAt(baseUrl.replace(/\/v1$/, ""), key);
+  const ask: Ask = async (...question) => {
+    try {
+      const reply = await asked(...question);
+      reached = true;
+      return reply;
+    } catch (error) {
+      if (!reached) away = (error as Error).message;
+      throw error;
+    }
+  };
+  for (const model of models) {
+    const now = () => performance.now();
+    const proof = await proveModel(model, { ask, depth: "full", direct: false, withinMs, contextMs, say, now });
+    if (away !== undefined)
+      return { ok: true, reached, words: `${baseUrl} could not be reached from this machine (${away})`, proofs };
+    proofs.push(proof);
+    const failure = failureOf(proof);
+    if (failure !== null) {
+      const words = `${baseUrl} does not serve as declared: ${failure.message}\n  next: ${failure.hint}`;
+      return { ok: false, reached, words, proofs };
+    }
   }
-  if (models.length === 0) return { ok: true, reached: true, words: "no model is declared, so nothing was asked" };
-  return { ok: true, reached: true, words: `${baseUrl} answers for ${models.map(({ id }) => id).join(", ")}` };
+  const told = proofs.map(summaryOf).join("; ");
+  return { ok: true, reached: true, words: `${baseUrl} answers for ${told || "no model"}`, proofs };
 }
 
-interface Answered {
-  readonly status: number;
-  readonly answer: Answer;
-}
-
-/** What is wrong with an answer, in words; null when it proves what was declared. */
-function proofFault(baseUrl: string, id: string, thinking: string, { status, answer }: Answered): string | null {
-  const { error, output = [], usage } = answer;
-  if (status !== 200 || error) return `${baseUrl} answered ${status} for ${id}: ${error?.message ?? "no message"}`;
-  const tokens = usage?.output_tokens_details?.reasoning_tokens ?? 0;
-  if (thinking === "off" && (tokens > 0 || output.some(({ type }) => type === "reasoning")))
-    return `${id} thinks (${tokens} reasoning tokens) although thinking is off, asked at ${baseUrl}`;
-  const said = output.some(
-    ({ type, content }) => type === "message" && content?.some(({ text: words }) => words?.trim()),
-  );
-  return said ? null : `${baseUrl} answered without any text for ${id}`;
-}
-
-async function ask(
-  baseUrl: string,
-  model: string,
-  tokens: number,
-  key: string | undefined,
-): Promise<{ away: string } | Answered> {
-  const body = JSON.stringify({ model, input: "Answer with the word ready.", max_output_tokens: tokens });
-  const headers = { "content-type": "application/json", ...(key ? { authorization: `Bearer ${key}` } : {}) };
-  let response: Response;
-  try {
-    response = await fetch(`${baseUrl}/responses`, {
-      method: "POST",
-      headers,
-      body,
-      signal: AbortSignal.timeout(patienceMs),
-    });
-  } catch (error) {
-    // Never its message: fetch quotes a header that it refuses, and the key is one.
-    const { cause, name } = error as Error & { cause?: { code?: string } };
-    return { away: cause?.code ?? name };
-  }
-  const answer = (await response.json().catch(() => ({}))) as Answer;
-  return { status: response.status, answer };
-}
+const askAt =
+  (root: string, key: string | undefined): Ask =>
+  async (path, body, limitMs) => {
+    const started = performance.now();
+    try {
+      const response = await fetch(`${root}${path}`, {
+        method: body === null ? "GET" : "POST",
+        headers: { "content-type": "application/json", ...(key ? { authorization: `Bearer ${key}` } : {}) },
+        ...(body === null ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(Math.ceil(limitMs)),
+      });
+      const chunks: Chunk[] = [];
+      const decoder = new TextDecoder();
+      for await (const bytes of response.body ?? [])
+        chunks.push({ ms: performance.now() - started, text: decoder.decode(bytes, { stream: true }) });
+      return { status: response.status, headers: Object.fromEntries(response.headers), chunks };
+    } catch (error) {
+      // Never its message: fetch quotes a header that it refuses, and the key is one.
+      const { cause, name } = error as Error & { cause?: { code?: string } };
+      throw new Error(cause?.code ?? name);
+    }
+  };
 
 if (import.meta.main) {
-  const result = await proveEndpoint(JSON.parse(await text(process.stdin)) as ProofRequest);
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  const result = await proveEndpoint(JSON.parse(await text(process.stdin)) as ProofRequest, say);
   process.stdout.write(`${JSON.stringify(result)}\n`);
   if (!result.ok || !result.reached) process.stderr.write(`${result.words}\n`);
   process.exitCode = result.ok ? 0 : 1;

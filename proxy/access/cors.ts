@@ -5,7 +5,7 @@ import type { Outcome } from "../relay/work.ts";
 const day = "86400";
 /** Fields that a page's script may read besides the ones that it always may. */
 const exposed =
-  "x-lmstack-request-id, x-lmstack-rewritten, x-lmstack-dropped-tools, x-lmstack-leaks, x-lmstack-queued-ms, retry-after";
+  "x-lmstack-request-id, x-lmstack-rewritten, x-lmstack-dropped-tools, x-lmstack-leaks, x-lmstack-no-think, x-lmstack-queued-ms, retry-after";
 
 export function isPreflight({ method, headers }: IncomingMessage): boolean {
   return method === "OPTIONS" && headers.origin !== undefined && headers["access-control-request-method"] !== undefined;

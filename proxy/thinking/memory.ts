@@ -4,10 +4,11 @@
  * so that it is the first to teach.
  */
 import type { ProxyConfig } from "../../infra/spec/proxy-config.ts";
-import { type ReasoningOptions, type Strategy, strategyFor } from "./policy.ts";
+import type { Learned } from "./learned-file.ts";
+import { nameOf, type ReasoningOptions, type Strategy, type StrategyName, strategies, strategyFor } from "./policy.ts";
 
-export const effortAlone: Strategy = { effort: true, prefill: false };
-const ladder: readonly Strategy[] = [effortAlone, { effort: false, prefill: true }, { effort: true, prefill: true }];
+export const effortAlone: Strategy = strategies.effort;
+const ladder: readonly StrategyName[] = ["effort", "prefill", "both"];
 /** Names come from clients: more models than a host can have are not remembered. */
 const mostModels = 256;
 
@@ -15,15 +16,25 @@ const mostModels = 256;
 const prefillRefusal = /prefill|consecutive assistant/i;
 
 export class StrategyMemory {
-  readonly #rungs = new Map<string, number>();
-  /** Models for which LM Studio takes no prefill: then a thought has to be cut out rather than prevented. */
+  readonly #learned: Map<string, StrategyName>;
+  readonly #keep: (learned: Learned) => void;
+  /**
+   * Models for which LM Studio takes no prefill: then a thought has to be cut out rather than prevented. Not kept: another version may take it, and to ask
+   * costs one request.
+   */
   readonly #refusing = new Set<string>();
 
+  /** `keep` is told all of it whenever something was learned. */
+  constructor(learned: Learned = new Map(), keep: (learned: Learned) => void = () => {}) {
+    this.#learned = new Map([...learned].slice(0, mostModels));
+    this.#keep = keep;
+  }
+
   strategy(noThink: ProxyConfig["noThink"], model: string | undefined, options: ReasoningOptions): Strategy {
-    const rung = model === undefined ? undefined : this.#rungs.get(model);
+    const learned = model === undefined ? undefined : this.#learned.get(model);
     if (noThink !== "auto") return strategyFor(noThink, options);
     if (model !== undefined && this.#refusing.has(model)) return effortAlone;
-    return options !== undefined || rung === undefined ? strategyFor(noThink, options) : (ladder[rung] as Strategy);
+    return options !== undefined || learned === undefined ? strategyFor(noThink, options) : strategies[learned];
   }
 
   /** Whether `refusal`, a body of LM Studio's, refuses a prefill; remembered, so that `strategy` has none for this model any more. */
@@ -35,8 +46,10 @@ export class StrategyMemory {
 
   /** The model thought although `strategy` was in the request: the next one goes another way. */
   thought(model: string, strategy: Strategy): void {
-    const tried = ladder.findIndex(({ effort, prefill }) => effort === strategy.effort && prefill === strategy.prefill);
-    if (this.#rungs.size >= mostModels && !this.#rungs.has(model)) return;
-    this.#rungs.set(model, (tried + 1) % ladder.length);
+    if (this.#learned.size >= mostModels && !this.#learned.has(model)) return;
+    const next = ladder[(ladder.indexOf(nameOf(strategy)) + 1) % ladder.length] as StrategyName;
+    if (this.#learned.get(model) === next) return;
+    this.#learned.set(model, next);
+    this.#keep(this.#learned);
   }
 }

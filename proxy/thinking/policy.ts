@@ -16,11 +16,26 @@ export interface Strategy {
   readonly prefill: boolean;
 }
 
+/** As the configuration's `noThink` names them. */
+export const strategies = {
+  effort: { effort: true, prefill: false },
+  prefill: { effort: false, prefill: true },
+  both: { effort: true, prefill: true },
+} as const satisfies Record<Exclude<ProxyConfig["noThink"], "auto">, Strategy>;
+
+export type StrategyName = keyof typeof strategies;
+
+export const isStrategyName = (value: unknown): value is StrategyName =>
+  typeof value === "string" && Object.hasOwn(strategies, value);
+
+export const nameOf = ({ effort, prefill }: Strategy): StrategyName =>
+  prefill ? (effort ? "both" : "prefill") : "effort";
+
 /** `auto` uses the effort field, which LM Studio honours, except for a model whose own list of options has no way to say "off". */
 export function strategyFor(noThink: ProxyConfig["noThink"], options: ReasoningOptions): Strategy {
   if (noThink === "auto") {
     const prefill = options !== undefined && !options.includes("off") && !options.includes("none");
-    return { effort: !prefill, prefill };
+    return prefill ? strategies.prefill : strategies.effort;
   }
-  return { effort: noThink !== "prefill", prefill: noThink !== "effort" };
+  return strategies[noThink];
 }

@@ -2,7 +2,7 @@
 import { findMember } from "../splice/body.ts";
 import { changeMembers } from "../splice/edit.ts";
 import type { Rewriting } from "../splice/rewriting.ts";
-import type { ReasoningOptions, Strategy, Thinking } from "./policy.ts";
+import { nameOf, type ReasoningOptions, type Strategy, type Thinking } from "./policy.ts";
 
 export type SwitchedEndpoint = "responses" | "chat" | "native-chat" | "messages";
 
@@ -15,6 +15,13 @@ export interface ThinkingRequest {
 
 /** The ancestor's prefill: an answer that has already finished thinking. */
 const closedThought = JSON.stringify({ role: "assistant", content: "<think>\n\n</think>\n\n" });
+
+/** How thinking is off in a request, for a header of its answer; undefined where the endpoint has no switch for this model. */
+export function switchName({ endpoint, strategy, options }: Omit<ThinkingRequest, "thinking">): string | undefined {
+  if (endpoint === "chat") return nameOf(strategy);
+  if (endpoint === "native-chat") return options?.includes("off") ? "reasoning" : undefined;
+  return endpoint === "messages" ? "thinking" : "effort";
+}
 
 /** Makes the model think as the policy says; false when the request says so already. `on` only takes back a client's "off". */
 export function switchThinking(rewriting: Rewriting, request: ThinkingRequest): boolean {

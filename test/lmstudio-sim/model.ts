@@ -18,6 +18,8 @@ export interface Script {
   readonly toolSteps: number;
   /** It takes images. */
   readonly vision: boolean;
+  /** It says that it was trained for tools. */
+  readonly tools: boolean;
 }
 
 /** What a test makes of a conversation; undefined leaves it to the script. */
@@ -31,6 +33,7 @@ export const defaultScript: Script = {
   prefillMs: 0,
   toolSteps: 1,
   vision: false,
+  tools: true,
 };
 
 export interface DownloadedModel {

@@ -51,6 +51,10 @@ export interface Traps {
   outputParts: boolean;
   /** `tool_choice` may be an object; else it has to be none, auto or required (bug tracker 670). */
   toolChoiceObjects: boolean;
+  /** A prompt of more tokens is cut in its middle without a word, as a context overflow policy does it. Not seen of the server. Null: it is refused. */
+  promptCutAt: number | null;
+  /** Tokens that a prompt may really have, whatever context the lists tell: slots that share it (opencode #2259). Null: all of the context. */
+  tokensPerSlot: number | null;
   /** Top-level fields of `/v1/responses` that are a 400. No report says that the real one refuses any. */
   refusedFields: readonly string[];
   /** `usage` as bare as other engines send it: no total, and details without figures. */
@@ -114,6 +118,8 @@ export const defaultTraps: Traps = {
   inputItemTypes: ["message", "function_call", "function_call_output"],
   outputParts: false,
   toolChoiceObjects: false,
+  promptCutAt: null,
+  tokensPerSlot: null,
   refusedFields: [],
   bareUsage: false,
   singleSystemMessage: true,

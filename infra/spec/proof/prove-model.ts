@@ -31,6 +31,8 @@ export interface ProofOptions {
   readonly depth: Depth;
   /** The questions go to LM Studio itself, so they carry the switch that the proxy would set. */
   readonly direct: boolean;
+  /** Whether LM Studio's list of models is asked for it, default true. */
+  readonly listed?: boolean;
   /** For the whole of it. */
   readonly withinMs: number;
   /** For the long prompt: as long as it takes about that time. */
@@ -107,7 +109,7 @@ class Proof {
 
   async run(): Promise<void> {
     if (this.#options.depth === "pulse") return await this.#pulse();
-    await this.#loaded();
+    if (this.#options.listed !== false) await this.#loaded();
     for (const dialect of dialects) await this.#answers(dialect, "plain", dialect === responses && this.#mayThink);
     if (!this.#mayThink) for (const dialect of dialects) await this.#answers(dialect, "riddle", true);
     this.#silences();

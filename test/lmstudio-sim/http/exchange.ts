@@ -55,13 +55,14 @@ export async function begin(exchange: Exchange, ask: Ask): Promise<Run> {
   const byRules = thinks(ask.dialect, body, instance, traps);
   const prefill = withPrefill(last?.role === "assistant", last?.text ?? "", byRules, traps);
   const messages = prefill.dropLast ? ask.messages.slice(0, -1) : ask.messages;
-  const prompt = instance.session.countTokens(messages);
+  const prompt = Math.min(instance.session.countTokens(messages), traps.promptCutAt ?? Number.POSITIVE_INFINITY);
+  const room = traps.tokensPerSlot ?? instance.contextLength;
   if (instance.model.script?.vision === false && messages.some((message) => message.image)) {
     throw new RequestRefused(400, "Vision add-on is not loaded, but images were provided for processing", "input");
   }
   const usage: Usage = { prompt, output: 0, reasoning: 0, finish: "stop" };
-  if (prompt >= instance.contextLength) {
-    const found = tooLong(prompt, instance.contextLength, body.stream === true);
+  if (prompt >= room) {
+    const found = tooLong(prompt, room, body.stream === true);
     journal.add({ event: "refuse", id, status: body.stream === true ? 200 : 400, message: found.message });
     if (body.stream !== true) throw found;
     return { instance, thinks: prefill.thinks, usage, pieces: failing(found) };

@@ -61,7 +61,8 @@ export const nativeModels = (instances: Instances, traps: Traps): unknown => ({
     format: "gguf",
     capabilities: {
       vision: model.script?.vision ?? false,
-      trained_for_tool_use: true,
+      // Of a real file nothing is known, and the engine that plays it gives it no tools.
+      trained_for_tool_use: model.script?.tools ?? false,
       ...(model.script?.thinks === true && !traps.reasoningNotRecognised
         ? { reasoning: { allowed_options: ["off", "on"], default: "on" } }
         : {}),
