@@ -37,6 +37,10 @@ const leak: Survival["shown"] = [
   "a thought that LM Studio lets through as text is cut out of the answer, whole or streamed",
 ];
 const translate = "unit/proxy/codex/request/translate.test.ts";
+const cutPrompts: Survival["shown"] = [
+  "unit/hostctl/prove/prove-once.test.ts",
+  "fails with the transcript for a model %s",
+];
 const anotherWay: Survival["shown"] = [
   "unit/proxy/wishes.test.ts",
   "is asked in another way the next time, until one works",
@@ -202,6 +206,18 @@ export const survival: Readonly<Record<keyof Traps, Survival>> = {
     facts: ["LMS-279"],
     lmstack: "a new version is proved beside the old before it is switched to",
     shown: takenBack,
+  },
+  promptCutAt: {
+    trap: "a prompt that is too long is cut without a word",
+    facts: [],
+    lmstack: "the proof counts the tokens of a long prompt, and `up` fails when some are missing",
+    shown: cutPrompts,
+  },
+  tokensPerSlot: {
+    trap: "slots share the context, so that a request has less of it than the lists tell",
+    facts: [],
+    lmstack: "the proof sends a prompt that almost fills the declared context, and `up` fails when it is refused",
+    shown: cutPrompts,
   },
   prefill: {
     trap: "an answer that has begun is refused, gone on with, or dropped",
