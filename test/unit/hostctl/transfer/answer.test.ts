@@ -37,6 +37,7 @@ test("whatever a server answers, bytes are saved only where they belong, and nev
       if (verdict.at > 0 && code === 200) expect(head.etag).toBe(question.validator);
       if (question.size !== null) expect(verdict.total).toBe(question.size);
     }),
+    { numRuns: 20_000 },
   );
 });
 
