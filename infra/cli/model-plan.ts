@@ -28,10 +28,9 @@ const modelsPath = [...specPath, "models"];
 /** What a new entry says although the spec has it as a default: what a person looks for and edits. */
 const spelledOut = { load: { gpu: "max", contextLength: 200_000, parallel: 2 }, thinking: "off" } as const;
 
-/** `/path`, an address, `owner/repo/file.gguf@revision`, or `peer:HOST`. */
+/** `/path`, an address, or `owner/repo/file.gguf@revision`; what needs more than one word is written into the file. */
 export function sourceOf(text: string): Record<string, string> {
   if (/^https?:\/\//.test(text)) return { url: text };
-  if (text.startsWith("peer:")) return { peer: text.slice("peer:".length) };
   return hubUrl(text) === null ? { path: text } : { hf: text };
 }
 

@@ -61,7 +61,6 @@ describe("where a model comes from", () => {
     ["/models/b.gguf", { path: "/models/b.gguf" }],
     ["https://models.example/b.gguf", { url: "https://models.example/b.gguf" }],
     ["owner/repo/b.gguf@main", { hf: "owner/repo/b.gguf@main" }],
-    ["peer:rtx4090", { peer: "rtx4090" }],
     ["models/b.gguf", { path: "models/b.gguf" }],
   ])("is read from %s", (text, source) => {
     expect(sourceOf(text)).toEqual(source);
