@@ -21,7 +21,7 @@ export interface ProofWish {
 }
 
 /** For the long prompt alone: longer ones are not tried. */
-const contextMs = 45_000;
+const contextMs = 20_000;
 const patience: Readonly<Record<Depth, number>> = { pulse: 30_000, full: 600_000 };
 
 /**

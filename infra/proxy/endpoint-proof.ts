@@ -25,7 +25,7 @@ export interface ProofResult {
 /** Of one model. */
 const withinMs = 600_000;
 /** The host's own proof has shown the whole context; this shows that the way from here lets long prompts through. */
-const contextMs = 15_000;
+const contextMs = 3_000;
 
 export async function proveEndpoint(
   { baseUrl, models, key }: ProofRequest,
