@@ -8,6 +8,7 @@ import { run } from "../command.ts";
 import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { addIncident } from "../incidents.ts";
+import { note } from "../journal.ts";
 import { daemonDown } from "../lmstudio/lms.ts";
 import { tryLock } from "../lock.ts";
 import { keepLogsShort } from "../logs.ts";
@@ -24,6 +25,7 @@ import { incidentsBetween } from "./incident.ts";
 import { Notebook } from "./notebook.ts";
 import { keepProxyContainer } from "./proxy-container.ts";
 import { judgeLmstudio, judgeModel, type SupervisorStatus, surplusOf } from "./status.ts";
+import { wordsOf } from "./words.ts";
 import { Watch } from "./world.ts";
 
 const idleMs = 2000;
@@ -134,10 +136,12 @@ class Supervisor {
         say: (line) => this.say(line),
       });
       notebook.succeeded(action);
+      await note(host, { ...wordsOf(action), result: "done", ok: true });
     } catch (error) {
       if (signal.aborted) return false;
       const failed = notebook.failed(action, error, Date.now());
       this.say(`${action.do} failed (${failed.count}): ${failed.reason}`);
+      await note(host, { ...wordsOf(action), result: `attempt ${failed.count}: ${failed.reason}`, ok: false });
     }
     return true;
   }

@@ -39,6 +39,14 @@ describe("a host", () => {
       settingsDrift: [],
       adopted: false,
     });
+    expect(observed.journal).toContainEqual(
+      expect.objectContaining({
+        what: "loaded beta",
+        why: "it is declared and was not loaded",
+        result: "done",
+        ok: true,
+      }),
+    );
     expect(observed.models.beta).toMatchObject({
       imported: true,
       verified: true,
