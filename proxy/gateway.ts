@@ -20,7 +20,8 @@ import { encodingFault, internalFault, unnamedFault, websocketFault } from "./er
 import type { GatewayMemory, GatewayParts } from "./gateway-parts.ts";
 import { ModelAnswer } from "./model-answer.ts";
 import { type Plan, type PlanFacts, planRequest, renamedRequest } from "./plan.ts";
-import { ClientGone, hasBody } from "./relay/body.ts";
+import { readingRequest } from "./reading.ts";
+import { ClientGone } from "./relay/body.ts";
 import { Downstream } from "./relay/downstream.ts";
 import { relay } from "./relay/exchange.ts";
 import { headFault, targetOf } from "./relay/head.ts";
@@ -38,8 +39,6 @@ import type { Strategy } from "./thinking/policy.ts";
 import { switchName } from "./thinking/rules.ts";
 import { switchOf, type Wish, wishOf } from "./thinking/wish.ts";
 import { ChosenInstance } from "./upstream/chosen-instance.ts";
-import { listedByModel } from "./upstream/instances.ts";
-import { listedModels } from "./upstream/model-list.ts";
 import { isDeclared } from "./upstream/readiness.ts";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -142,28 +141,10 @@ class ServedRequest {
     throw verdict.fault;
   }
 
-  /** Reading requests: nothing is rewritten, no slot is taken. */
   async #pass(route: Route, caller: Caller): Promise<Outcome> {
-    const request = this.#request;
-    const lists = route.label.endsWith("/models") && request.method === "GET";
     this.#continue();
-    const left = leftOutHeaders(this.#config, lists || route.entry === true);
-    const { catalog, instances } = this.#parts;
-    const entry = route.entry ? instances.entry(this.#path) : undefined;
-    const up: UpstreamRequest = {
-      method: request.method ?? "GET",
-      path: entry?.path ?? this.#target,
-      headers: requestHeaders(request.rawHeaders, left),
-      // A body that is left unread on purpose must not close the client's connection.
-      body: hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null,
-    };
-    const listing = lists && route.label === "/v1/models";
-    // A failure is LM Studio's, and the list itself will tell it; what was last heard does until then.
-    if (listing) await catalog.loaded().catch(() => undefined);
-    const known = (model: string) => catalog.known(model);
-    const listed = (body: Buffer) => (listing ? listedModels(body, this.#config, caller.mayUse, known) : body);
-    const list = (body: Buffer) => ({ body: listed(listedByModel(body, instances.serving)) });
-    return await this.#relay(route, up, [], lists ? { transform: list } : { rename: entry?.rename });
+    const { up, work } = await readingRequest(this.#request, this.#target, route, caller, this.#config, this.#parts);
+    return await this.#relay(route, up, [], work);
   }
 
   async #work(route: Route, caller: Caller): Promise<Outcome> {
