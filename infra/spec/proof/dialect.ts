@@ -105,3 +105,13 @@ export function errorWords(value: unknown): string | null {
   }
   return type === "error" && typeof message === "string" ? message : null;
 }
+
+/** What a stream that ends with its whole answer came to: `wholeOf` an event, else the first event that tells of an error; null when it broke off. */
+export function lastWord(events: readonly unknown[], wholeOf: (event: unknown) => unknown): unknown {
+  for (const event of events) {
+    const whole = wholeOf(event);
+    if (whole !== undefined) return whole;
+    if (errorWords(event) !== null) return event;
+  }
+  return null;
+}

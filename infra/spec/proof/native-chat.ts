@@ -1,6 +1,6 @@
 /** `/api/v1/chat`, LM Studio's own, since 0.4.0. It tells which instance ran. */
 import { z } from "zod";
-import { type Dialect, errorWords } from "./dialect.ts";
+import { type Dialect, lastWord } from "./dialect.ts";
 
 const document = z.object({
   model_instance_id: z.string().nullish(),
@@ -46,13 +46,6 @@ export const nativeChat: Dialect = {
       calls: [],
     };
   },
-  fold: (events) => {
-    for (const event of events) {
-      const { data } = end.safeParse(event);
-      if (data !== undefined) return data.result;
-      if (errorWords(event) !== null) return event;
-    }
-    return null;
-  },
+  fold: (events) => lastWord(events, (event) => end.safeParse(event).data?.result),
   isToken: (event) => delta.safeParse(event).success,
 };

@@ -1,6 +1,6 @@
 /** `/v1/responses`: the endpoint that Codex uses. */
 import { z } from "zod";
-import { type Dialect, errorWords } from "./dialect.ts";
+import { type Dialect, errorWords, lastWord } from "./dialect.ts";
 
 const item = z.object({
   type: z.string(),
@@ -71,13 +71,6 @@ export const responses: Dialect = {
         .map((one) => ({ id: one.call_id ?? "", name: one.name ?? "", arguments: one.arguments ?? "" })),
     };
   },
-  fold: (events) => {
-    for (const event of events) {
-      const { data } = ending.safeParse(event);
-      if (data !== undefined) return data.response;
-      if (errorWords(event) !== null) return event;
-    }
-    return null;
-  },
+  fold: (events) => lastWord(events, (event) => ending.safeParse(event).data?.response),
   isToken: (event) => token.safeParse(event).success,
 };
