@@ -37,6 +37,8 @@ const leak: Survival["shown"] = [
   "a thought that LM Studio lets through as text is cut out of the answer, whole or streamed",
 ];
 const translate = "unit/proxy/codex/request/translate.test.ts";
+const tools = "unit/proxy/codex/request/tools.test.ts";
+const items = "unit/proxy/codex/request/items.test.ts";
 const cutPrompts: Survival["shown"] = [
   "unit/hostctl/prove/prove-once.test.ts",
   "fails with the transcript for a model %s",
@@ -283,19 +285,19 @@ export const survival: Readonly<Record<keyof Traps, Survival>> = {
     trap: "a choice of one tool is refused",
     facts: [],
     lmstack: "tells of that one tool only",
-    shown: [translate, "forces one tool by telling of no other"],
+    shown: [tools, "forces one tool by telling of no other"],
   },
   inputItemTypes: {
     trap: "items of most types are refused",
     facts: ["LMS-255"],
     lmstack: "tells them as calls, outputs and text",
-    shown: [translate, "an item of an unknown type is told as text, without what nobody can read"],
+    shown: [items, "an item of an unknown type is told as text, without what nobody can read"],
   },
   outputParts: {
     trap: "an output has to be a string",
     facts: [],
     lmstack: "makes text of a list, and puts images behind",
-    shown: [translate, "an output that is a list becomes text; its images follow behind the last output, in a message"],
+    shown: [items, "an output that is a list becomes text; its images follow behind the last output, in a message"],
   },
   refusedFields: {
     trap: "fields may be refused",
