@@ -57,6 +57,7 @@ async function main(words: readonly string[]): Promise<number> {
       "call hostctl with HOME set",
     );
   if (verb === "supervise") return await supervise(host).then(() => 0);
+  if (verb === "share") return await share(host, parseDocument(schemas.share, await readStdin(), verb));
   if (verb === "download") return await download(host, part, await readStdin()).then(() => 0);
   const timer = setTimeout(() => {
     finish(
@@ -106,8 +107,6 @@ async function perform(host: Host, verb: string, part: string, text: string): Pr
       const document = parse(schemas.prove);
       return { token: document.token, done: await prove(host, document) };
     }
-    case "share":
-      return await share(host, parse(schemas.share));
     case "converge model-file": {
       const document = parse(schemas.modelFile);
       return { token: document.token, done: await convergeModelFile(host, document) };

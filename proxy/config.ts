@@ -32,7 +32,7 @@ export function parseConfig(text: string, file: string): ProxyConfig {
 
 export const instancesFile = (config: string): string => path.join(path.dirname(config), instancesFileName);
 
-/** What the supervisor says of instances; nothing without such a file. @throws ConfigFault */
+/** Which instances answer for models, where that was said; nothing without such a file. @throws ConfigFault */
 export async function readInstances(config: string): Promise<ProxyConfig["instances"]> {
   const file = instancesFile(config);
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
@@ -42,6 +42,6 @@ export async function readInstances(config: string): Promise<ProxyConfig["instan
   try {
     return instancesSchema.parse(JSON.parse(text));
   } catch {
-    throw new ConfigFault(`${file}: expected a JSON object from models to instances, as the supervisor writes it`);
+    throw new ConfigFault(`${file}: expected a JSON object from models to names of instances`);
   }
 }

@@ -69,6 +69,8 @@ async function fetchTarball(host: Host, document: LmstudioDocument, sha512: stri
 
 /** Archives and what was unpacked of them, of this version and of any whose install was broken off. */
 export async function dropTarballs(host: Host): Promise<void> {
+  // A model may be called so too.
   for (const name of await readdir(host.paths.downloads).catch(() => []))
-    if (name.startsWith("llmster-")) await rm(join(host.paths.downloads, name), { recursive: true, force: true });
+    if (/^llmster-.*\.(unpacked|tar\.gz\.part(\.json)?)$/.test(name))
+      await rm(join(host.paths.downloads, name), { recursive: true, force: true });
 }

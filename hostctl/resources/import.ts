@@ -138,7 +138,9 @@ async function isThere(
     const digest = sha256 ?? (await sha256Of(host, source, document.id));
     if ((await sha256Of(host, target, document.id)) === digest) return true;
   }
-  if (made) return await rm(target).then(() => false);
+  // What a person's file was moved to is that file.
+  const theirs = document.import === "move" && "path" in document.source;
+  if (made && !theirs) return await rm(target).then(() => false);
   const is = found.isSymbolicLink() ? `a link to ${await readlink(target)}` : `another file of ${a.size} bytes`;
   throw new HostFailure(
     "import_failed",

@@ -173,8 +173,8 @@ export async function removeModelFile(host: Host, id: string): Promise<void> {
     const digests = await fetchedBefore(host, id);
     for (const sha256 of digests) await cancelDownload(host, sha256);
     // Moved into LM Studio's folder and not brought back: still ours to delete.
-    for (const { source, target } of (await readImport(host, id))?.files ?? [])
-      if (source === downloadedFile(host, id) || source.startsWith(`${partsFolder(host, id)}/`))
+    for (const { source, target, made } of (await readImport(host, id))?.files ?? [])
+      if (made && (source === downloadedFile(host, id) || source.startsWith(`${partsFolder(host, id)}/`)))
         await rm(target, { force: true });
     await rm(downloadedFile(host, id), { force: true });
     await rm(partsFolder(host, id), { recursive: true, force: true });

@@ -18,7 +18,7 @@ import { type FetchProgress, fetchVerified, progressLine } from "./fetch.ts";
 import { Rate } from "./pace.ts";
 import { dropPart } from "./part-file.ts";
 import { fetchFromPeers } from "./peers.ts";
-import { putIntoStore } from "./store.ts";
+import { isStored, putIntoStore } from "./store.ts";
 
 export interface DownloadOrder {
   readonly sha256: string;
@@ -50,9 +50,11 @@ export async function awaitDownload(host: Host, order: DownloadOrder, credential
   await mkdir(host.paths.downloads, { recursive: true, mode: 0o700 });
   const known = await readJson<JobFile>(jobPath(host, order.sha256));
   // Other addresses or another bandwidth for the same bytes: what is here already is gone on with.
-  if (known !== null && JSON.stringify(known.order) !== JSON.stringify(order)) await endJob(host, order.sha256);
+  if (known !== null && !isSameOrder(known.order, order)) await endJob(host, order.sha256);
   const say = paced(host.say);
   for (let start = 0; start < starts; start++) {
+    // Another model that waited for the same bytes may have seen their end first.
+    if (await isStored(host, order.sha256)) return;
     if (await isFree(host, order.sha256)) await startJob(host, order, credential);
     else host.say(`${order.what}: a download is running already, waiting for it`);
     const end = await follow(host, order, say);
@@ -68,6 +70,11 @@ export async function awaitDownload(host: Host, order: DownloadOrder, credential
     `the download of ${shown(order.urls[0] ?? order.peers?.[0] ?? "")} for ${order.what} was ended ${starts} times by something else`,
     "look for what ends processes on the host",
   );
+}
+
+/** Whatever models they are for: these wait for one job. */
+function isSameOrder({ what: _, ...one }: DownloadOrder, { what: __, ...other }: DownloadOrder): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 /** Until the job reports its end, or is dead (null). */
@@ -113,7 +120,8 @@ export async function download(host: Host, id: string, credential: string): Prom
     release = await tryLock(host, lockName(id));
   }
   const asked = await readJson<JobFile>(jobPath(host, id));
-  if (release === null || asked === null) return;
+  // Of two that were started at once, the second has nothing left to do.
+  if (release === null || asked === null || asked.state === "done") return;
   const { order } = asked;
   const job = markOf(process.pid);
   const tell = (more: Omit<JobFile, "order" | "job">) =>

@@ -33,6 +33,8 @@ interface Group {
   readonly peers: string[];
 }
 
+/** A peer reads the whole file before it answers for the first time: 17 GB take it a minute. */
+const listingMs = 300_000;
 /** Failures in a row after which a peer is left out. */
 const patience = 3;
 
@@ -40,9 +42,11 @@ const patience = 3;
 export async function fetchFromPeers(order: PeerOrder, part: string, options: PeerOptions = {}): Promise<void> {
   const { groups, reasons } = await askForLists(order, options);
   for (const group of groups) {
-    await requireSpace(dirname(part), group.list.size, `fetching ${order.what}`);
     const file = await open(part, "r+").catch(() => open(part, "w+", 0o600));
     try {
+      // Pieces come in any order, so the length does not tell how much of it lies on the disk.
+      const here = (await file.stat()).blocks * 512;
+      await requireSpace(dirname(part), Math.max(0, group.list.size - here), `fetching ${order.what}`);
       const missing = await fetchPieces(order, group, file, options);
       if (missing !== null) {
         reasons.push(missing);
@@ -70,7 +74,8 @@ async function askForLists(order: PeerOrder, options: PeerOptions): Promise<{ gr
   await Promise.all(
     order.peers.map(async (peer) => {
       try {
-        const body = await read(order, `${fileAddress(peer, order)}/pieces`, {}, 200, 64 * 2 ** 20, options);
+        const patient = { idleMs: options.idleMs ?? listingMs };
+        const body = await read(order, `${fileAddress(peer, order)}/pieces`, {}, 200, 64 * 2 ** 20, patient);
         const list = pieceListSchema.parse(JSON.parse(body.toString("utf8")));
         if (!isWholeList(list)) throw new Error("its list of pieces has gaps");
         const key = JSON.stringify(list);

@@ -35,7 +35,7 @@ async function openShare(host: Host, { host: address, port, keySha256 }: ShareDo
   return server;
 }
 
-/** The verb: never returns, and is bounded in time as every verb is. */
+/** The verb: serves until it is ended. */
 export async function share(host: Host, document: ShareDocument): Promise<never> {
   const server = await openShare(host, document);
   const address = server.address();
@@ -62,8 +62,14 @@ async function answer(
   if (sha256 === undefined || file === null) return void say(404);
   if (asked?.[2] !== undefined) {
     // Read once: the digest stands for the content.
-    if (!lists.has(sha256)) lists.set(sha256, listPieces(file));
-    const text = JSON.stringify(await lists.get(sha256));
+    const list = lists.get(sha256) ?? listPieces(file);
+    lists.set(sha256, list);
+    const text = JSON.stringify(
+      await list.catch((error: unknown) => {
+        lists.delete(sha256);
+        throw error;
+      }),
+    );
     response
       .writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text) })
       .end(text);

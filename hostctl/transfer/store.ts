@@ -47,9 +47,9 @@ export async function adoptIntoStore(host: Host, name: string, sha256: string): 
   const stored = storedFile(host, sha256);
   const [mine, other] = await Promise.all([inodeOf(name), inodeOf(stored)]);
   if (mine === other) return;
-  if (other !== null && (await isStored(host, sha256))) return await nameStored(host, sha256, name);
   await mkdir(host.paths.store, { recursive: true, mode: 0o700 });
   try {
+    if (other !== null && (await isStored(host, sha256))) return await nameStored(host, sha256, name);
     await link(name, stored);
     await recordSha256(host, stored, sha256);
   } catch (error) {

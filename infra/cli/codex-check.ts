@@ -127,8 +127,8 @@ export async function askEndpoint(
   if (answer.status === 401)
     throw new CliFault(
       key === undefined
-        ? `${baseUrl} wants a key, and the profile has none. Next: \`lmstack keys add NAME\`, \`pulumi up\`, then install again`
-        : `${baseUrl} does not know the key. Next: \`pulumi up\` if it is new, and \`npx lmstack codex install\``,
+        ? `${baseUrl} wants a key, and the profile has none. Next: \`npx lmstack keys add NAME\`, \`npx lmstack up\`, then install again`
+        : `${baseUrl} does not know the key. Next: \`npx lmstack up\` if it is new, and \`npx lmstack codex install\``,
     );
   if (!answer.ok)
     throw new CliFault(`${baseUrl}/models answered ${answer.status}: ${body.error?.message ?? "no message"}`);

@@ -31,7 +31,7 @@ export const codexFolder = ({ codexHome }: CodexOptions): string =>
 export async function install(options: CodexOptions): Promise<void> {
   const output = await askPulumi(["stack", "output", "--json", "--show-secrets"], options.stack);
   const { codex } = JSON.parse(output) as { codex?: StackFiles };
-  if (!codex) throw new CliFault("the stack has no Codex files yet. Next: `pulumi up`");
+  if (!codex) throw new CliFault("the stack has no Codex files yet. Next: `npx lmstack up`");
   await installFiles(codex, options);
 }
 
@@ -87,7 +87,7 @@ async function filesFor(
       `${JSON.stringify(name)} is no name for a profile: Codex takes letters, digits, '-' and '_'. Next: another --profile`,
     );
   const endpoint = readProfile(name, part(".config.toml"));
-  if (endpoint === undefined) throw new CliFault("the stack's profile cannot be read. Next: `pulumi up`");
+  if (endpoint === undefined) throw new CliFault("the stack's profile cannot be read. Next: `npx lmstack up`");
   const catalog = endpoint.keyed ? undefined : await servedCatalog(endpoint.baseUrl);
   const { key } = readEnvironment(part(".env"));
   const files = endpointFiles(endpoint, key, catalog ?? part(".catalog.json"));

@@ -7,7 +7,7 @@ import { documentsOf } from "../host/documents.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { preflightByConcern } from "../host/preflight.ts";
 import { driftLines, knownOf, look, surveyHost } from "../host/survey.ts";
-import { type Keys, keysFingerprint, ownKey } from "../proxy/keys.ts";
+import { type Keys, keysFingerprint, ownKey, usableWith } from "../proxy/keys.ts";
 import { Faults } from "../spec/faults.ts";
 import type { DoctorDocument, DoctorReport, Finding } from "../spec/host-documents.ts";
 import { baseUrl, type HostSpec, isRemote } from "../spec/host-spec.ts";
@@ -179,7 +179,8 @@ async function hostFindings(
 }
 
 async function endpoint(spec: HostSpec, keys: Keys): Promise<void> {
-  await askEndpoint({ baseUrl: baseUrl(spec), model: spec.models[0]?.id }, ownKey(keys)?.value);
+  const key = ownKey(keys);
+  await askEndpoint({ baseUrl: baseUrl(spec), model: usableWith(key, spec.models)[0]?.id }, key?.value);
 }
 
 /** Codex is not needed for the endpoint to serve, so what is missing is a warning. */

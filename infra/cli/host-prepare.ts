@@ -124,7 +124,7 @@ export async function prepare(
   const code = end(steps);
   say(
     code === exitCodes.done
-      ? `${box.name} is ready. Next: pulumi up`
+      ? `${box.name} is ready. Next: npx lmstack up`
       : `${box.name} is not ready; look at the output above and run this again`,
   );
   return code;

@@ -95,6 +95,8 @@ export function withKey(text: string, file: string, entry: Entry): string {
   const node = nodeOf(document, entry);
   if (isSeq(list)) list.add(node);
   else document.setIn(keysPath, document.createNode([node]));
+  // It says nothing beside keys, and would open the endpoint again when the last of them goes.
+  document.deleteIn([...keysPath.slice(0, -1), "allowAnonymous"]);
   return textOf(document);
 }
 

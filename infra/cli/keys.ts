@@ -48,7 +48,7 @@ export async function add(id: string, options: KeysOptions & Wishes, folder: str
   }
   console.log(options.json ? JSON.stringify({ ...entry, key, stack }) : key);
   console.error(
-    `${id} is in ${name}, with its value encrypted; it is printed only now. Next: pulumi up --stack ${stack}`,
+    `${id} is in ${name}, with its value encrypted; it is printed only now. Next: npx lmstack up --stack ${stack}`,
   );
 }
 
@@ -76,13 +76,13 @@ export async function revoke(id: string, options: KeysOptions, folder: string = 
   if (secret) {
     await askPulumi(["config", "rm", secretName(id)], stack, { folder }).catch((cause: Error) => {
       throw new CliFault(
-        `${id} is no longer named in ${name}, but its secret is still stored: ${cause.message}. Next: run this again, then pulumi up --stack ${stack}`,
+        `${id} is no longer named in ${name}, but its secret is still stored: ${cause.message}. Next: run this again, then npx lmstack up --stack ${stack}`,
         { cause },
       );
     });
   }
   if (options.json) console.log(JSON.stringify({ id, stack }));
-  console.error(`${id} is gone from ${name}; a host that knows it lets it in until: pulumi up --stack ${stack}`);
+  console.error(`${id} is gone from ${name}; a host that knows it lets it in until: npx lmstack up --stack ${stack}`);
   if (refusal !== undefined) console.error(`it was the last one, so that will be refused. ${refusal}`);
 }
 

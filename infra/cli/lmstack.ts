@@ -8,11 +8,13 @@ process.exitCode = await program.parseAsync().then(
   () => process.exitCode ?? exitCodes.done,
   (error: unknown) => {
     // Commander has said what it had to say; asked for help, it has done what it was asked.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-    if (!(error instanceof Faults || error instanceof CliFault)) throw error;
-    console.error(error.message);
+    const said = error instanceof CommanderError;
+    if (said && error.exitCode === 0) return exitCodes.done;
+    if (!(said || error instanceof Faults || error instanceof CliFault)) throw error;
+    if (!said) console.error(error.message);
     // Whoever reads JSON finds out what went wrong there, too.
     if (process.argv.includes("--json")) console.log(JSON.stringify({ ok: false, problem: error.message }));
+    if (said) return exitCodes.usage;
     return error instanceof CliFault ? error.exitCode : exitCodes.failed;
   },
 );

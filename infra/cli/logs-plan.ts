@@ -35,10 +35,15 @@ export function logScript(part: LogPart, spec: HostSpec, stack: string, wishes: 
   return following(serviceLog(services[part], wishes), wishes);
 }
 
-/** When the operator goes away, stdin ends: then the reader must not stay behind on the host. */
+/** When the operator goes away, stdin ends: then the reader must not stay behind on the host. When the reader ends, so does this, as it did. */
 const following = (show: string, { follow }: LogWishes): string =>
   follow
-    ? `{ ${show}\n} & reader=$!; cat >/dev/null; kill "$reader" $(ps -o pid= --ppid "$reader" 2>/dev/null) 2>/dev/null; :`
+    ? [
+        `exec 3<&0; { ${show}\n} & reader=$!`,
+        `{ cat <&3; kill "$reader" $(ps -o pid= --ppid "$reader"); } >/dev/null 2>&1 & watcher=$!`,
+        `wait "$reader"; code=$?`,
+        `kill "$watcher" $(ps -o pid= --ppid "$watcher" 2>/dev/null) 2>/dev/null; exit "$code"`,
+      ].join("\n")
     : show;
 
 /** Of systemd, for the system or for the user, else the file that launchd or a detached process writes. */

@@ -70,7 +70,9 @@ export async function runPulumi(
 
 export async function hasStack(stack: string): Promise<boolean> {
   const all = JSON.parse(await askPulumi(["stack", "ls", "--json"], undefined)) as { name: string }[];
-  return all.some(({ name }) => name === stack || name.endsWith(`/${stack}`));
+  // Either may be the short name or ORGANIZATION/PROJECT/NAME.
+  const short = (name: string) => name.split("/").at(-1);
+  return all.some(({ name }) => name === stack || short(name) === short(stack));
 }
 
 /** And selects it, so that the verbs after this one mean it. */

@@ -128,9 +128,8 @@ export function servedStack(
   if (machine?.docker === false && machine.platform !== "macos-metal" && missing(["proxy", "runtime"]))
     put(["proxy", "runtime"], "native");
   const { bind, keys, allowAnonymous } = (specOf(document).proxy ?? {}) as Record<string, unknown>;
-  const closed = Array.isArray(keys) && keys.length > 0;
-  // The script let everybody in who could reach it; the file says so in a word that a person sees.
-  if (!closed && allowAnonymous === undefined && !isLoopback(String(bind ?? "0.0.0.0")))
+  // The script let everybody in who could reach it; the file says so in a word that a person sees. An empty list had keys once.
+  if (keys === undefined && allowAnonymous === undefined && !isLoopback(String(bind ?? "0.0.0.0")))
     put(["proxy", "allowAnonymous"], true);
 
   const { faults } = checkHostSpec(specOf(document));

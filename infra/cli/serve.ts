@@ -30,7 +30,12 @@ type Proxy = { readonly keys?: readonly unknown[]; readonly allowAnonymous?: boo
 /** As a file has it; loosely, because the whole is judged when it is put together. */
 interface Declared {
   readonly platform?: unknown;
-  readonly connection?: { readonly local?: unknown; readonly host?: unknown; readonly user?: unknown };
+  readonly connection?: {
+    readonly local?: unknown;
+    readonly host?: unknown;
+    readonly port?: unknown;
+    readonly user?: unknown;
+  };
 }
 
 export async function serve(gguf: string, identifier: string, options: ServeOptions): Promise<void> {
@@ -96,11 +101,14 @@ const declaredIn = (text: string | undefined): Declared | undefined => {
 };
 
 function sameHost(file: StackFile, declared: Declared | undefined, target: SshTarget | undefined): void {
-  const { host, local } = declared?.connection ?? {};
+  const { host, local, port = 22 } = declared?.connection ?? {};
   const here = local === true ? "this machine" : typeof host === "string" ? host : undefined;
-  if (here === undefined || target === undefined || here === target.host || here === target.typed) return;
+  if (here === undefined || target === undefined) return;
+  // Behind one address there may be several hosts, each on a port of its own.
+  if ((here === target.host || here === target.typed) && port === target.port) return;
+  const found = `${target.host}, port ${target.port}`;
   throw new UsageFault(
-    `--host: found ${target.host}, but ${file.name} is for ${here}. Next: leave --host out, or name another stack with --stack`,
+    `--host: found ${found}, but ${file.name} is for ${here}${local === true ? "" : `, port ${port}`}. Next: leave --host out, or name another stack with --stack`,
   );
 }
 

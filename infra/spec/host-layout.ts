@@ -31,7 +31,7 @@ export const hostLayout = {
 /** Beside `proxy.json`, so that the proxy takes other keys while it runs. */
 export const keysFileName = "keys.json";
 
-/** Beside `proxy.json`: which instance of LM Studio answers for a model that was changed. Written by the supervisor. */
+/** Beside `proxy.json`: which instance of LM Studio answers for a model, where it is not the one of its name. Nothing writes it yet (issue 6). */
 export const instancesFileName = "instances.json";
 
 /** Service names: systemd's, with `.service`; launchd's come from them. */

@@ -76,7 +76,7 @@ export function defaultRepo(file: string): string {
 const besideEnding = ":lmstack";
 
 /**
- * LM Studio cannot rename an instance, so a model that is changed is loaded beside itself under this name, and stays there until its next change.
+ * LM Studio cannot rename an instance, so one that is loaded beside the instance that serves has to have this name, and keeps it. Nothing loads one yet: the proxy alone knows it (issue 6).
  * Identifiers in a spec have no colon: no client's own name is like it.
  */
 export const besideName = (model: string): string => model + besideEnding;

@@ -64,13 +64,13 @@ export function transcriptOf(finding: Finding): string {
 }
 
 const commands: Readonly<Record<Check, string>> = {
-  loaded: "run `npx lmstack status`; `pulumi up` loads it as declared",
+  loaded: "run `npx lmstack status`; `npx lmstack up` loads it as declared",
   answers: "run `npx lmstack status`, or look at the proxy's and LM Studio's logs on the host",
   model: "run `npx lmstack status` and compare the loaded instances with the spec",
   thinking: "update LM Studio or take another build of the model; `thinking: client` in the spec lets it think",
   tools: "run `npx lmstack status`, or look at the proxy's and LM Studio's logs on the host",
-  context: "lower load.contextLength or load.parallel of the model in the spec, then run `pulumi up`",
-  time: "run `pulumi up` again when the host is less busy",
+  context: "lower load.contextLength or load.parallel of the model in the spec, then run `npx lmstack up`",
+  time: "run `npx lmstack up` again when the host is less busy",
 };
 
 /** Message and next step of a proof that does not hold; null when it holds. */

@@ -124,6 +124,16 @@ describe("a revoked key", () => {
     expect(keysIn(withoutKey(plain, file, "team-a").text)).toEqual([]);
     expect(withoutKey(adding("b", {}), file, "team-a").refusal).toBeUndefined();
   });
+
+  it("does not open an endpoint again that was open to all before it had keys", () => {
+    const open = exampleSpec((spec) => {
+      spec.proxy.keys = [];
+      spec.proxy.allowAnonymous = true;
+    });
+    const closed = adding("first", {}, fileOf(open));
+    expect(parse(closed).config["lmstack:host"].proxy).not.toHaveProperty("allowAnonymous");
+    expect(withoutKey(closed, file, "first").refusal).toMatch(/^proxy\.bind/);
+  });
 });
 
 it("keys that are added and revoked in any order leave what a set would hold, in a spec that holds", () => {

@@ -80,7 +80,7 @@ describe("keys add", () => {
   it("prints the key once, stores it as a secret, names it in the spec, and says what comes next", async () => {
     await add("me", { stack, models: "Qwen3.6-27B", expires: "30d" }, folder);
     expect(printed).toEqual([expect.stringMatching(/^sk-lmstack-[A-Za-z0-9]{32}$/)]);
-    expect(said.join("\n")).toContain("pulumi up --stack box");
+    expect(said.join("\n")).toContain("npx lmstack up --stack box");
     const key = printed[0] as string;
     expect(await pulumi("config", "get", "lmstack:secret.me")).toBe(key);
     expect(await listing()).toMatchObject([{ id: "me", models: ["Qwen3.6-27B"], secret: true }]);
@@ -164,7 +164,7 @@ describe("keys revoke", () => {
     await add("you", { stack, admin: true }, folder);
     said.length = 0;
     await revoke("me", { stack }, folder);
-    expect(said.join("\n")).toMatch(/until: pulumi up --stack box/);
+    expect(said.join("\n")).toMatch(/until: npx lmstack up --stack box/);
     expect(await listing()).toMatchObject([{ id: "you", admin: true, secret: true }]);
     await expect(
       execa("pulumi", ["config", "get", "lmstack:secret.me", "--stack", stack], { cwd: folder }),

@@ -21,7 +21,8 @@ beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), "lmstack-logs-"));
   await mkdir(join(home, "bin"));
   const programs = {
-    docker: 'case "$1" in ps) echo "asked $*" >&2; echo abc123 ;; *) echo "docker $*" ;; esac',
+    docker:
+      'case "$1" in ps) echo "asked $*" >&2; [ -n "$NO_CONTAINER" ] || echo abc123 ;; *) echo "docker $*" ;; esac',
     journalctl: 'echo "journalctl $*"',
     systemctl: "exit $NO_UNIT",
   };
@@ -105,4 +106,19 @@ test("a moment is a length of time back, or said outright", () => {
   expect(sinceMoment("2h", now)).toBe("2026-11-28T01:00:00Z");
   expect(sinceMoment("2026-11-28T01:00:00+01:00", now)).toBe("2026-11-28T00:00:00Z");
   expect(() => sinceMoment("yesterday", now)).toThrow(/--since: found "yesterday".*10m/);
+});
+
+test.each([
+  ["a container that is replaced", {}, 0, /docker logs --follow/],
+  ["no container", { NO_CONTAINER: "1" }, 1, /^$/],
+])("following %s ends by itself, with the reader's own status", async (_, more, status, shown) => {
+  const following = await execa("sh", ["-c", logScript("proxy", docker, "box", { follow: true })], {
+    env: { HOME: home, PATH: `${join(home, "bin")}:${process.env.PATH}`, ...more },
+    // Open for as long as the operator is there.
+    stdin: "pipe",
+    timeout: 20_000,
+    reject: false,
+  });
+  expect({ late: following.timedOut, status: following.exitCode }).toEqual({ late: false, status });
+  expect(following.stdout).toMatch(shown);
 });

@@ -105,6 +105,22 @@ test("a file lies on the disk once, whatever the number of models that name it, 
   await expect(stat(stored)).rejects.toThrow();
 });
 
+test("two models that want the same file at once wait for one download", async () => {
+  await using host = await Scratch.make({ lmstudio: false });
+  const [alpha, beta] = ["alpha", "beta"].map((id) =>
+    host.start("converge", "model-file", host.model(id, { source: { url: url() }, sha256 })),
+  );
+  for (const one of [alpha, beta]) await expect.poll(() => one?.said(), { timeout: 20_000 }).toMatch(/of 2\.9 MiB/);
+  trickle = false;
+  expect(await alpha?.answer).toMatchObject({ ok: true });
+  expect(await beta?.answer).toMatchObject({ ok: true });
+  expect(starts).toEqual([0]);
+  const [one, other] = await Promise.all(
+    ["alpha", "beta"].map((id) => stat(join(host.home, `.lmstack/downloads/${id}.gguf`))),
+  );
+  expect(one?.ino).toBe(other?.ino);
+});
+
 test("a download of an earlier lmstack is taken into the store without being fetched again", async () => {
   await using host = await Scratch.make({ lmstudio: false });
   const name = join(host.home, ".lmstack/downloads/alpha.gguf");
