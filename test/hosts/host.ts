@@ -1,4 +1,5 @@
 /** Starts, uses and removes hosts to deploy to: containers with systemd, sshd and dockerd, reached as a real box is. */
+import { createHash } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -85,7 +86,8 @@ export async function startHost(options: HostOptions): Promise<TestHost> {
   const container = `lmstack-test-${name}`;
   const { identityFile, publicKey } = await ensureIdentity();
   const image = await ensureHostImage(flavour, stage, onProgress);
-  const settings = `${image} gpu=${gpu}`;
+  // Another clone of the project has another key, and its host would let nobody of this one in.
+  const settings = `${image} gpu=${gpu} key=${createHash("sha256").update(publicKey).digest("hex").slice(0, 12)}`;
 
   if (!(options.reuse && (await settingsOf(container)) === settings)) {
     await removeHosts(name);
