@@ -2,7 +2,6 @@
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import type { Logger } from "pino";
-import { Pool } from "undici";
 import type { ProxyConfig } from "../infra/spec/proxy-config.ts";
 import { Gatekeeper } from "./access/gatekeeper.ts";
 import { asksForKeys } from "./access/key-headers.ts";
@@ -21,6 +20,7 @@ import { Eyes } from "./seeing/eyes.ts";
 import { LearnedFile } from "./thinking/learned-file.ts";
 import { StrategyMemory } from "./thinking/memory.ts";
 import { Catalog } from "./upstream/catalog.ts";
+import { connectionsTo } from "./upstream/connections.ts";
 import { Instances } from "./upstream/instances.ts";
 import { LoadWatch } from "./upstream/load-watch.ts";
 import { isDeclared, readiness } from "./upstream/readiness.ts";
@@ -69,7 +69,7 @@ export async function startProxy(
   { inheritedSocket, onDrained }: StartOptions = {},
 ): Promise<RunningProxy> {
   const { origin } = new URL(live.current.upstream);
-  const upstream = new Pool(origin, {
+  const upstream = connectionsTo(origin, {
     connect: { timeout: connectMilliseconds, ...socketBuffers },
     headersTimeout: 0,
     bodyTimeout: 0,

@@ -8,6 +8,7 @@ import type { AnswerTranslator } from "../codex/answer/translator.ts";
 import { type Fault, upstreamFault } from "../errors/fault.ts";
 import { errorInSuccess, refusalAfterHead, refusalFor, unstreamed } from "../errors/lm-studio.ts";
 import type { TokenUsage } from "../seeing/record.ts";
+import type { Connection, Sent } from "../upstream/connections.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { Downstream } from "./downstream.ts";
 import { type FlatHeaders, fieldOf, rawFields, responseHeaders, without } from "./headers.ts";
@@ -37,7 +38,7 @@ const reuseRace: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_
 
 const streamType: FlatHeaders = ["content-type", "text/event-stream; charset=utf-8"];
 
-class Exchange implements Dispatcher.DispatchHandler {
+class Exchange implements Dispatcher.DispatchHandler, Sent {
   readonly #upstream: Dispatcher;
   readonly #origin: string;
   readonly #down: Downstream;
@@ -48,8 +49,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #method: string;
   #controller: Dispatcher.DispatchController | undefined;
   #dispatchedAt = 0;
-  /** Connections that were made before it was sent: a request that begins when there are no more goes on a kept one. */
-  #connections = 0;
+  /** Set before it is sent. */
+  connection: Connection | undefined = undefined;
   #reused = false;
   #retries = 0;
   #gone = false;
@@ -93,7 +94,6 @@ class Exchange implements Dispatcher.DispatchHandler {
   dispatch(): void {
     // Nothing but the client limits how long a model may think: a long prompt takes minutes before the first byte.
     const options = { ...this.#up, headersTimeout: 0, bodyTimeout: 0 } as unknown as Dispatcher.DispatchOptions;
-    this.#connections = connectionsMade(this.#upstream);
     if (this.#retries === 0) this.#dispatchedAt = performance.now();
     this.#upstream.dispatch(options, this);
   }
@@ -111,7 +111,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    this.#reused = this.#connections === connectionsMade(this.#upstream);
+    this.#reused = this.connection?.carry() ?? false;
     if (this.#gone) controller.abort(new Error("the client went away"));
     else this.#down.startHeartbeats();
   }
@@ -372,18 +372,4 @@ class Exchange implements Dispatcher.DispatchHandler {
 
 function isRepeatable(body: UpstreamRequest["body"]): boolean {
   return body === null || Array.isArray(body) || Buffer.isBuffer(body);
-}
-
-const made = new WeakMap<Dispatcher, { count: number }>();
-
-/** Counted here because undici's own figures walk over all connections, for each request. */
-function connectionsMade(upstream: Dispatcher): number {
-  const known = made.get(upstream);
-  if (known !== undefined) return known.count;
-  const counter = { count: 0 };
-  made.set(upstream, counter);
-  upstream.on("connect", () => {
-    counter.count += 1;
-  });
-  return 0;
 }
