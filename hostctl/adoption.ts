@@ -5,12 +5,15 @@ import type { Host } from "./host.ts";
 import { isLoopback, listeners } from "./listeners.ts";
 import { greeting } from "./lmstudio/http.ts";
 import { daemonStatus, type LoadedInstance, ps, serverStatus } from "./lmstudio/lms.ts";
+import { markOf, type ProcessMark } from "./process.ts";
 
 /** LM Studio as it was when lmstack first saw it on a host where somebody else had installed it. */
 export interface Adopted {
   readonly at: string;
   readonly version: string | null;
   readonly daemonRunning: boolean;
+  /** The one that ran; absent in what an earlier lmstack wrote. */
+  readonly daemon?: ProcessMark | null;
   readonly server: { readonly port: number; readonly bind: string } | null;
   readonly instances: readonly LoadedInstance[];
 }
@@ -23,11 +26,12 @@ export async function readAdopted(host: Host): Promise<Adopted | null> {
 export async function recordAdoption(host: Host, version: string | null): Promise<Adopted> {
   const known = await readAdopted(host);
   if (known !== null) return known;
-  const { running } = await daemonStatus(host);
+  const { running, pid } = await daemonStatus(host);
   const adopted: Adopted = {
     at: new Date().toISOString(),
     version,
     daemonRunning: running,
+    daemon: running && pid !== null ? markOf(pid) : null,
     server: running ? await serverAsItIs(host) : null,
     instances: running ? await ps(host) : [],
   };

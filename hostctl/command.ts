@@ -20,6 +20,10 @@ export interface RunOptions {
   readonly input?: string;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** The program gets `env` and its HOME only, nothing of what hostctl was started with. */
+  readonly bare?: boolean;
+  /** What the program started is killed with it, unless it made a session of its own. */
+  readonly withChildren?: boolean;
   readonly signal?: AbortSignal;
   /** Called with the child's pid once it runs. */
   readonly onPid?: (pid: number) => void;
@@ -34,13 +38,14 @@ export async function run(host: Host, file: string, args: readonly string[], opt
     const stdin = options.input === undefined ? null : asFile(options.input);
     const child = spawn(file, args, {
       cwd: options.cwd ?? host.home,
-      env: { ...process.env, HOME: host.home, LC_ALL: "C.UTF-8", ...options.env },
+      env: { ...(options.bare ? {} : process.env), HOME: host.home, LC_ALL: "C.UTF-8", ...options.env },
+      detached: options.withChildren === true,
       stdio: [stdin ?? "ignore", "pipe", "pipe"],
     });
     if (stdin !== null) closeSync(stdin);
     const output = { stdout: "", stderr: "" };
     let timedOut = false;
-    const kill = () => child.kill("SIGKILL");
+    const kill = () => (options.withChildren === true ? killGroup(child.pid) : child.kill("SIGKILL"));
     const timer = setTimeout(() => {
       timedOut = true;
       kill();
@@ -79,6 +84,16 @@ export async function runWhenFree(
     const outcome = await run(host, file, args, options);
     if (!/text file busy|ETXTBSY/i.test(outcome.stderr) || attempt === 6) return outcome;
     await pause(attempt * 500);
+  }
+}
+
+/** The program leads a group of its own. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // gone meanwhile
   }
 }
 

@@ -88,7 +88,7 @@ async function daemonPid(host: Host, port: number | null): Promise<number | null
   const { daemon } = await keptDaemon(host);
   if (isSame(daemon)) return daemon.pid;
   const owner = port !== null && host.platform === "linux" ? ownerOf(await listeners(host, port)) : null;
-  return owner ?? (await daemonStatus(host)).pid;
+  return owner ?? (await daemonStatus(host).catch(() => null))?.pid ?? null;
 }
 
 async function observeModel(

@@ -10,6 +10,8 @@ import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { pause } from "../pause.ts";
 import { isAlive } from "../process.ts";
+import { daemonsOf, endDaemon } from "./daemons.ts";
+import { lmsSurroundings } from "./surroundings.ts";
 
 export interface DaemonStatus {
   readonly running: boolean;
@@ -24,6 +26,8 @@ export interface LoadedInstance {
   readonly parallel: number | null;
   /** Relative path in the models folder; null when only HTTP was asked, which does not tell. */
   readonly path: string | null;
+  /** At work for somebody, as `lms ps` says; absent when only HTTP was asked. */
+  readonly busy?: boolean;
 }
 
 export interface LoadRequest {
@@ -52,9 +56,19 @@ export async function lmsExists(host: Host): Promise<boolean> {
   );
 }
 
-/** HOME is always exported: LM Studio finds its folder by it. "Text file busy" happens right after a daemon start. */
+/**
+ * Every call has a limit, at which it is killed with what it started: `lms` waits for a daemon that does not answer. Throws `daemon_hangs`
+ * then. "Text file busy" happens right after a daemon start.
+ */
 async function lms(host: Host, args: readonly string[], options: Partial<RunOptions> = {}): Promise<Outcome> {
-  return await runWhenFree(host, lmsPath(host), args, { timeoutMs: 30 * second, ...options });
+  const limits = { timeoutMs: 20 * second, withChildren: true, bare: true, env: lmsSurroundings(host), ...options };
+  const outcome = await runWhenFree(host, lmsPath(host), args, limits);
+  if (!outcome.timedOut) return outcome;
+  throw new HostFailure(
+    "daemon_hangs",
+    `\`lms ${args.slice(0, 2).join(" ")}\` did not end within ${limits.timeoutMs / second} s: LM Studio's daemon does not answer`,
+    "look at ~/.lmstudio/server-logs on the host",
+  );
 }
 
 /** A JSON document somewhere in stdout: spinner bytes may come before it. */
@@ -69,17 +83,16 @@ function json<T>(outcome: Outcome): T | null {
 }
 
 function said(outcome: Outcome): string {
-  if (outcome.timedOut) return "it did not end in time";
   const lines = `${outcome.stdout}\n${outcome.stderr}`.split("\n").map((line) => line.trim());
   return lines.find((line) => /^error/i.test(line)) ?? (lastLine(outcome.stderr) || `exit ${outcome.code}`);
 }
 
 /** Never starts a daemon; always exits 0, so only its JSON counts. */
-export async function daemonStatus(host: Host): Promise<DaemonStatus> {
+export async function daemonStatus(host: Host, timeoutMs = 20 * second): Promise<DaemonStatus> {
   const none = { running: false, pid: null, isDaemon: true };
   if (!(await lmsExists(host))) return none;
   const answer = json<{ status?: string; pid?: number; isDaemon?: boolean }>(
-    await lms(host, ["daemon", "status", "--json"]),
+    await lms(host, ["daemon", "status", "--json"], { timeoutMs }),
   );
   if (answer?.status !== "running") return none;
   return { running: true, pid: answer.pid ?? null, isDaemon: answer.isDaemon !== false };
@@ -106,11 +119,10 @@ export async function daemonUp(host: Host): Promise<DaemonStatus & { readonly ve
   );
 }
 
-/** `daemon down` returns before the daemon is gone; this returns when it is, by signal if need be. */
+/** `daemon down` returns before the daemon is gone; this returns when it is, by signal if need be, also when it no longer answers. */
 export async function daemonDown(host: Host, withinMs = 15 * second): Promise<void> {
-  const before = await daemonStatus(host);
-  if (!before.running) return;
-  if (!before.isDaemon) {
+  const before = await daemonStatus(host, withinMs).catch(() => null);
+  if (before?.running === true && !before.isDaemon) {
     throw new HostFailure(
       "gui_owns_daemon",
       `LM Studio's desktop application runs on this host and owns the daemon (pid ${before.pid ?? "unknown"})`,
@@ -118,14 +130,12 @@ export async function daemonDown(host: Host, withinMs = 15 * second): Promise<vo
     );
   }
   const deadline = Date.now() + withinMs;
-  await lms(host, ["daemon", "down"], { timeoutMs: withinMs });
-  while (before.pid !== null && isAlive(before.pid)) {
-    if (Date.now() > deadline) {
-      process.kill(before.pid, "SIGKILL");
-      break;
-    }
-    await pause(100);
+  if (before?.running === true) {
+    await lms(host, ["daemon", "down"], { timeoutMs: withinMs }).catch(() => null);
+    while (before.pid !== null && isAlive(before.pid) && Date.now() < deadline) await pause(100);
+    if (before.pid !== null) await endDaemon(host, before.pid, 0);
   }
+  for (const pid of await daemonsOf(host)) await endDaemon(host, pid, Math.max(deadline - Date.now(), 1000));
 }
 
 /** Needs no daemon; always exits 0; `port` is absent when never started. Its `running` is a greeting, which is asked directly elsewhere. */
@@ -145,19 +155,20 @@ export async function serverStart(host: Host, port: number, bind = "127.0.0.1"):
 
 /** Exit 1 means "was not running": not an error here. */
 export async function serverStop(host: Host): Promise<void> {
-  await lms(host, ["server", "stop"]);
+  await lms(host, ["server", "stop"], { timeoutMs: 10 * second });
 }
 
 export async function ps(host: Host): Promise<readonly LoadedInstance[]> {
   await requireDaemon(host, "ps");
-  const rows = json<{ identifier: string; contextLength?: number; parallel?: number | null; path?: string }[]>(
-    await lms(host, ["ps", "--json"]),
-  );
+  const rows = json<
+    { identifier: string; contextLength?: number; parallel?: number | null; path?: string; status?: string }[]
+  >(await lms(host, ["ps", "--json"]));
   return (rows ?? []).map((row) => ({
     identifier: row.identifier,
     contextLength: row.contextLength ?? null,
     parallel: row.parallel ?? null,
     path: row.path ?? null,
+    busy: row.status !== undefined && row.status !== "idle",
   }));
 }
 

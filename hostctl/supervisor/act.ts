@@ -2,10 +2,12 @@
 import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { isLoopback, listeners } from "../listeners.ts";
+import { endDaemon } from "../lmstudio/daemons.ts";
 import { greeting } from "../lmstudio/http.ts";
-import { daemonUp, ensureEngine, serverStart, serverStop } from "../lmstudio/lms.ts";
+import { daemonDown, daemonUp, ensureEngine, serverStart, serverStop } from "../lmstudio/lms.ts";
 import { applySettings } from "../lmstudio/settings.ts";
 import { markOf } from "../process.ts";
+import { controlGroupOf } from "./control-group.ts";
 import { type Action, engineId } from "./decide.ts";
 import type { Holds } from "./hold.ts";
 import { loadModel, unloadModel } from "./loading.ts";
@@ -24,35 +26,29 @@ export interface Acting {
 }
 
 export async function act(action: Action, acting: Acting): Promise<void> {
-  const { host, port, notebook, watch, say } = acting;
+  const { host, notebook } = acting;
   switch (action.do) {
-    case "start-daemon": {
-      say("starting LM Studio's daemon");
-      // The daemon is down: the moment in which settings may be written.
-      await applySettings(host, port);
-      const daemon = await daemonUp(host);
-      if (!daemon.isDaemon) {
+    case "start-daemon":
+      return await startDaemon(acting);
+    case "end-daemon": {
+      // What serves nobody and answers goes politely.
+      if (action.politely) await daemonDown(host);
+      else if (!(await endDaemon(host, action.pid, 3000))) {
         throw new HostFailure(
-          "gui_owns_daemon",
-          "LM Studio's desktop application owns the daemon on this host",
-          "quit LM Studio on the host, then run up again",
+          "daemon_hangs",
+          `LM Studio's daemon (pid ${action.pid}) cannot be ended`,
+          `end pid ${action.pid} by hand`,
         );
       }
-      watch.daemon = daemon.pid === null ? null : markOf(daemon.pid);
-      await notebook.newDaemon(watch.daemon, true);
       return;
     }
     case "select-engine": {
-      say(`checking the engine ${engineId(action.engine)}`);
       await ensureEngine(host, action.engine);
       await notebook.engineProved(engineId(action.engine));
       return;
     }
-    case "stop-server": {
-      say("stopping LM Studio's server: it listens on another port or address than declared");
-      await serverStop(host);
-      return;
-    }
+    case "stop-server":
+      return await stopServer(acting);
     case "start-server":
       return await startServer(acting);
     case "unload":
@@ -62,8 +58,40 @@ export async function act(action: Action, acting: Acting): Promise<void> {
   }
 }
 
-async function startServer({ host, port, say }: Acting): Promise<void> {
-  say(`starting LM Studio's server on 127.0.0.1:${port}`);
+async function startDaemon({ host, port, notebook, watch }: Acting): Promise<void> {
+  const gui = () =>
+    new HostFailure(
+      "gui_owns_daemon",
+      "LM Studio's desktop application owns the daemon on this host",
+      "quit LM Studio on the host, then run up again",
+    );
+  if (watch.guiOwns) throw gui();
+  // The daemon is down: the moment in which settings may be written.
+  await applySettings(host, port);
+  const daemon = await daemonUp(host);
+  if (!daemon.isDaemon) throw gui();
+  watch.daemon = daemon.pid === null ? null : markOf(daemon.pid);
+  // Another program's call may have been quicker, and then the daemon is in that one's control group.
+  await notebook.newDaemon(watch.daemon, daemon.pid !== null && (await controlGroupOf(daemon.pid)) !== "another");
+}
+
+/** What still listens afterwards was not stopped, whatever `lms` said. */
+async function stopServer({ host, port }: Acting): Promise<void> {
+  await serverStop(host);
+  await until(
+    async () => (await greeting(port)) === "no",
+    5000,
+    () => {
+      throw new HostFailure(
+        "server_failed",
+        `LM Studio's server still takes connections on port ${port} after \`lms server stop\``,
+        "look at ~/.lmstudio/server-logs on the host",
+      );
+    },
+  );
+}
+
+async function startServer({ host, port }: Acting): Promise<void> {
   if ((await listeners(host, port)).length > 0 && (await greeting(port)) === "no") {
     throw new HostFailure(
       "port_in_use",

@@ -1,6 +1,6 @@
 /** What the supervisor does next: pure, so that it can be proved to converge and never to load twice. */
-import type { ErrorCode } from "../../infra/spec/host-documents.ts";
 import type { Engine, LoadedInstance, LoadRequest } from "../lmstudio/lms.ts";
+import type { Failed } from "./quarantine.ts";
 
 export interface DesiredModel extends LoadRequest {
   /** Changes whenever an instance loaded before would no longer be the declared one. */
@@ -16,6 +16,10 @@ export interface Desired {
 
 export interface World {
   readonly daemonPid: number | null;
+  /** Another program started the daemon, outside of our control group; `idle`: it works for nobody now. A busy one is left until it is idle. */
+  readonly foreign: "idle" | "busy" | null;
+  /** Daemons of this home beside that one, or that no longer answer. */
+  readonly strays: readonly number[];
   readonly server: {
     /** Greets on the declared port. */
     readonly greeting: boolean;
@@ -23,17 +27,11 @@ export interface World {
     readonly loopback: boolean;
     /** LM Studio's server greets on another port instead. */
     readonly elsewhere: boolean;
+    /** It takes connections and has not answered for so long that it is not just busy. */
+    readonly hung: boolean;
   };
   /** Null when the server did not tell. */
   readonly instances: readonly LoadedInstance[] | null;
-}
-
-export interface Failed {
-  readonly count: number;
-  readonly retryAt: number;
-  readonly code: ErrorCode;
-  readonly reason: string;
-  readonly hint: string;
 }
 
 export interface Memory {
@@ -44,12 +42,23 @@ export interface Memory {
   /** `name@version` that was proved to be selected in the running daemon. */
   readonly engine: string | null;
   readonly failures: Readonly<Record<string, Failed>>;
+  /** Times that the server was stopped because it hung, since it last answered. */
+  readonly serverStops: number;
+  /** Calls of `lms` in a row that did not end. */
+  readonly lmsHung: number;
 }
 
 export type Action =
   | { readonly do: "start-daemon" }
+  | {
+      readonly do: "end-daemon";
+      readonly pid: number;
+      readonly because: string;
+      /** It answers, so it is asked. */
+      readonly politely: boolean;
+    }
   | { readonly do: "select-engine"; readonly engine: Engine }
-  | { readonly do: "stop-server" }
+  | { readonly do: "stop-server"; readonly because: string }
   | { readonly do: "start-server" }
   | {
       readonly do: "unload";
@@ -77,13 +86,17 @@ export function decide(desired: Desired, world: World, memory: Memory, now: numb
   const due = (action: Action) => (memory.failures[keyOf(action)]?.retryAt ?? 0) <= now;
   const ifDue = (action: Action) => (due(action) ? action : null);
 
+  const tooMuch = daemonToEnd(world, memory);
+  if (tooMuch !== null && due(tooMuch)) return tooMuch;
   if (world.daemonPid === null) return ifDue({ do: "start-daemon" });
+  if (world.server.hung) return ifDue({ do: "stop-server", because: "it takes connections and does not answer" });
   const engineRight = lmstudio.engine === null || memory.engine === engineId(lmstudio.engine);
   if (lmstudio.engine !== null && !engineRight) {
     const select: Action = { do: "select-engine", engine: lmstudio.engine };
     if (due(select)) return select;
   }
-  if (world.server.elsewhere || (world.server.greeting && !world.server.loopback)) return ifDue({ do: "stop-server" });
+  if (world.server.elsewhere || (world.server.greeting && !world.server.loopback))
+    return ifDue({ do: "stop-server", because: "it listens on another port or address than declared" });
   if (!world.server.greeting) return ifDue({ do: "start-server" });
   if (world.instances === null) return null;
 
@@ -104,6 +117,26 @@ export function decide(desired: Desired, world: World, memory: Memory, now: numb
     if (due(load)) return load;
   }
   return null;
+}
+
+/**
+ * One daemon, the one that answers, in our own control group. A server that hangs costs the daemon only after its own restart did not help;
+ * calls of `lms` that hang only while the server is silent too, since otherwise clients are being served.
+ */
+function daemonToEnd(world: World, memory: Memory): Extract<Action, { do: "end-daemon" }> | null {
+  const { daemonPid, foreign, strays, server } = world;
+  const end = (pid: number, because: string, politely = false) =>
+    ({ do: "end-daemon", pid, because, politely }) as const;
+  const [stray] = strays;
+  if (stray !== undefined)
+    return end(stray, daemonPid === null ? "it does not answer" : `pid ${daemonPid} is LM Studio's daemon already`);
+  if (daemonPid === null) return null;
+  if (foreign === "idle")
+    return end(daemonPid, "another program had started it, outside of the supervisor's control group", true);
+  if (server.greeting) return null;
+  if (memory.lmsHung >= 2) return end(daemonPid, "calls of `lms` do not end");
+  const notByServer = memory.serverStops >= 2 || memory.lmsHung > 0 || memory.failures["stop-server"] !== undefined;
+  return server.hung && notByServer ? end(daemonPid, "its server hangs, and stopping that did not help") : null;
 }
 
 export function engineId(engine: Engine): string {
@@ -130,25 +163,4 @@ export function mismatch(model: DesiredModel, instance: LoadedInstance, memory: 
   if (path !== null && path !== model.exactPath) return `file ${path} instead of ${model.exactPath}`;
   const loadedAs = memory.loaded[model.identifier];
   return loadedAs !== undefined && loadedAs !== model.digest ? "declared anew" : null;
-}
-
-const quarantineAfter = 5;
-const never = Number.MAX_SAFE_INTEGER;
-
-/** Doubling from 2 s to a minute. A load that failed five times waits until somebody declares anew or asks: it would fail again. */
-export function afterFailure(
-  before: Failed | undefined,
-  action: Action,
-  why: Pick<Failed, "code" | "reason" | "hint">,
-  now: number,
-): Failed {
-  const count = (before?.count ?? 0) + 1;
-  const waitMs = Math.min(2000 * 2 ** (count - 1), 60_000);
-  const quarantined = action.do === "load" && count >= quarantineAfter;
-  return { ...why, count, retryAt: quarantined ? never : now + waitMs };
-}
-
-/** Not tried again by itself. */
-export function givenUp(failed: Failed | undefined): boolean {
-  return failed?.retryAt === never;
 }

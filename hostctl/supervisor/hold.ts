@@ -4,7 +4,8 @@ import { paced } from "../host.ts";
 import { send } from "../http.ts";
 import { pause } from "../pause.ts";
 import { adminSockets } from "../resources/proxy-files.ts";
-import { type Desired, givenUp, keyOf, type Memory, type World } from "./decide.ts";
+import { type Desired, keyOf, type Memory, type World } from "./decide.ts";
+import { givenUp } from "./quarantine.ts";
 import { judgeLmstudio, judgeModel } from "./status.ts";
 
 export interface HoldTimes {

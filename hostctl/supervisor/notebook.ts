@@ -1,12 +1,14 @@
 import { writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { readAdopted } from "../adoption.ts";
+import { type Adopted, readAdopted } from "../adoption.ts";
 import { readJson, writeJson } from "../atomic-file.ts";
 import { asFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { isSame, type ProcessMark } from "../process.ts";
-import { type Action, afterFailure, type Failed, keyOf, type Memory } from "./decide.ts";
+import { controlGroupOf } from "./control-group.ts";
+import { type Action, keyOf, type Memory } from "./decide.ts";
+import { afterFailure, beforeRepair, type Course, type Failed, fresh } from "./quarantine.ts";
 
 interface Kept {
   /** The daemon that the rest speaks of: what was loaded died with it. */
@@ -23,7 +25,10 @@ export class Notebook {
   private readonly host: Host;
   private kept: Kept = empty;
   private failures: Record<string, Failed> = {};
-  private keep: readonly string[] = [];
+  private courses: Record<string, Course> = {};
+  private serverStops = 0;
+  private lmsHung = 0;
+  private adopted: Adopted | null = null;
 
   constructor(host: Host) {
     this.host = host;
@@ -37,7 +42,9 @@ export class Notebook {
   }
 
   get memory(): Memory {
-    return { loaded: this.kept.loaded, engine: this.kept.engine, failures: this.failures, keep: this.keep };
+    const { failures, serverStops, lmsHung } = this;
+    const keep = this.adopted?.instances.map((instance) => instance.identifier) ?? [];
+    return { loaded: this.kept.loaded, engine: this.kept.engine, failures, keep, serverStops, lmsHung };
   }
 
   get startedByUs(): boolean {
@@ -45,16 +52,27 @@ export class Notebook {
   }
 
   async refresh(): Promise<void> {
-    this.keep = (await readAdopted(this.host))?.instances.map((instance) => instance.identifier) ?? [];
+    this.adopted = await readAdopted(this.host);
+  }
+
+  /** Started by us, in our control group, or there before lmstack and to be left as it is. */
+  async isOurs(mark: ProcessMark): Promise<boolean> {
+    const { kept, adopted } = this;
+    if (kept.startedByUs && sameMark(kept.daemon, mark)) return true;
+    if (adopted?.daemonRunning === true && (adopted.daemon === undefined || sameMark(adopted.daemon, mark)))
+      return true;
+    return (await controlGroupOf(mark.pid)) === "ours";
   }
 
   /** Another daemon than before: nothing that was loaded is left. */
   async newDaemon(daemon: ProcessMark | null, startedByUs: boolean): Promise<void> {
-    if (daemon?.pid === this.kept.daemon?.pid && daemon?.started === this.kept.daemon?.started) return;
+    if (sameMark(daemon, this.kept.daemon)) return;
+    // What was right in the daemon before went with it, by no fault of its own.
+    this.courses = Object.fromEntries(Object.entries(this.courses).filter(([key]) => /-daemon$/.test(key)));
     await this.save({ daemon, startedByUs, engine: null, loaded: {} });
   }
 
-  async engineProved(engine: string): Promise<void> {
+  async engineProved(engine: string | null): Promise<void> {
     await this.save({ ...this.kept, engine });
   }
 
@@ -78,20 +96,47 @@ export class Notebook {
     return await readJson<ProcessMark>(busyPath(this.host));
   }
 
+  /** Call before an action; when it has been needed too often, it is quarantined instead, and this says so. */
+  beginning(action: Action, words: string, now: number): Failed | null {
+    const key = keyOf(action);
+    const { course, quarantined } = beforeRepair(this.courses[key] ?? fresh, words, now);
+    this.courses[key] = course;
+    if (quarantined !== null) this.failures[key] = quarantined;
+    return quarantined;
+  }
+
   failed(action: Action, error: unknown, now: number): Failed {
     const { code, message, hint } = asFailure(error);
     const key = keyOf(action);
     const failed = afterFailure(this.failures[key], action, { code, reason: message, hint }, now);
     this.failures[key] = failed;
+    this.lmsHung = code === "daemon_hangs" ? this.lmsHung + 1 : 0;
     return failed;
   }
 
-  succeeded(action: Action): void {
-    delete this.failures[keyOf(action)];
+  succeeded(action: Action, now: number): void {
+    const key = keyOf(action);
+    delete this.failures[key];
+    this.courses[key] = { relapses: [], ...this.courses[key], doneAt: now };
+    this.lmsHung = 0;
+    if (action.do === "stop-server") this.serverStops++;
+  }
+
+  /** The daemon died of a load: that one's failures are counted, not the daemon's starts. */
+  diedOf(action: Action): void {
+    if (action.do === "load") this.courses["start-daemon"] = fresh;
+  }
+
+  /** A server that hangs soon after its start has answered a few times too. */
+  serverAnswered(now: number): void {
+    if (now - (this.courses["stop-server"]?.doneAt ?? 0) > 60_000) this.serverStops = 0;
   }
 
   forgetFailures(): void {
     this.failures = {};
+    this.courses = {};
+    this.serverStops = 0;
+    this.lmsHung = 0;
   }
 
   private async save(kept: Kept): Promise<void> {
@@ -99,6 +144,9 @@ export class Notebook {
     await writeJson(keptPath(this.host), kept);
   }
 }
+
+const sameMark = (one: ProcessMark | null, other: ProcessMark | null): boolean =>
+  one?.pid === other?.pid && one?.started === other?.started;
 
 function keptPath(host: Host): string {
   return join(host.paths.run, "kept.json");

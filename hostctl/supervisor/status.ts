@@ -1,15 +1,7 @@
 /** What the supervisor reports, and how that is judged. */
 import type { ErrorCode } from "../../infra/spec/host-documents.ts";
-import {
-  type Desired,
-  type DesiredModel,
-  engineId,
-  type Failed,
-  keyOf,
-  type Memory,
-  mismatch,
-  type World,
-} from "./decide.ts";
+import { type Desired, type DesiredModel, engineId, keyOf, type Memory, mismatch, type World } from "./decide.ts";
+import type { Failed } from "./quarantine.ts";
 
 export type PartState = "ready" | "working" | "failed";
 
@@ -43,12 +35,13 @@ export function judgeLmstudio(desired: Desired, world: World, memory: Memory): P
   const engineRight = lmstudio.engine === null || memory.engine === engineId(lmstudio.engine);
   const right =
     world.daemonPid !== null &&
+    world.foreign !== "idle" &&
     engineRight &&
     world.server.greeting &&
     world.server.loopback &&
     !world.server.elsewhere;
   if (right) return { state: "ready", digest: lmstudio.digest };
-  const actions = ["start-daemon", "select-engine", "stop-server", "start-server"];
+  const actions = ["end-daemon", "start-daemon", "select-engine", "stop-server", "start-server"];
   return { ...failedState(actions.map((key) => memory.failures[key])), digest: lmstudio.digest };
 }
 
@@ -87,4 +80,14 @@ function failedState(failures: readonly (Failed | undefined)[]): Omit<PartStatus
   );
   if (worst === undefined) return { state: "working" };
   return { state: "failed", code: worst.code, reason: worst.reason, hint: worst.hint };
+}
+
+/** One line: what is right and what is not. */
+export function statusWords({ lmstudio, models }: Pick<SupervisorStatus, "lmstudio" | "models">): string {
+  if (lmstudio === null) return "LM Studio is not declared";
+  const parts: [string, PartStatus][] = [["LM Studio", lmstudio], ...Object.entries(models)];
+  return parts
+    .map(([name, { state, reason }]) => `${name} ${reason === undefined ? state : `${state} (${reason})`}`)
+    .join("; ")
+    .slice(0, 500);
 }

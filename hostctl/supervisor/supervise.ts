@@ -4,7 +4,6 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { services } from "../../infra/spec/host-layout.ts";
 import { writeJson } from "../atomic-file.ts";
-import { run } from "../command.ts";
 import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { addIncident } from "../incidents.ts";
@@ -17,18 +16,24 @@ import { endProcess, isSame, markOf } from "../process.ts";
 import { tendTrial } from "../upgrade/way-back.ts";
 import { act } from "./act.ts";
 import { type Channel, openChannel } from "./channel.ts";
-import { type Desired, decide, type Memory, type World } from "./decide.ts";
+import { type Action, type Desired, decide, type Memory, type World } from "./decide.ts";
 import { readDesired } from "./desired.ts";
 import { tellGpus } from "./gpu.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { Holds, holdIsOver } from "./hold.ts";
 import { incidentsBetween } from "./incident.ts";
 import { Notebook } from "./notebook.ts";
 import { keepProxyContainer } from "./proxy-container.ts";
-import { judgeLmstudio, judgeModel, type SupervisorStatus, surplusOf } from "./status.ts";
+import { givenUp } from "./quarantine.ts";
+import { judgeLmstudio, judgeModel, type SupervisorStatus, statusWords, surplusOf } from "./status.ts";
 import { wordsOf } from "./words.ts";
 import { Watch } from "./world.ts";
 
 const idleMs = 2000;
+const uneasyMs = 500;
+/** A step that takes longer hangs: `lms` calls and waits of one step have limits that together are shorter. */
+const longestStepMs = 600_000;
+const longestLoadMs = 2_700_000;
 /** Between SIGTERM and the end; systemd waits for 15 s. */
 const shutdownMs = 8000;
 
@@ -38,14 +43,15 @@ export async function supervise(host: Host): Promise<void> {
   await writeJson(join(host.paths.run, `${services.supervisor}.pid`), markOf(process.pid));
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop.abort());
-  const supervisor = new Supervisor(host, await Notebook.open(host), stop.signal);
+  const heart = Heartbeat.of(host);
+  const supervisor = new Supervisor(host, await Notebook.open(host), heart, stop.signal);
   const channel = await openChannel(host, () => ({ poked: supervisor.poke() }));
   supervisor.channel = channel;
   void tellGpus(host, stop.signal);
   void keepProxyContainer(host, (line) => supervisor.say(line), stop.signal);
   void keepLogsShort(host, stop.signal);
-  if (process.env.NOTIFY_SOCKET) await run(host, "systemd-notify", ["--ready"], { timeoutMs: 5000 });
   await supervisor.loop();
+  heart.close();
   await supervisor.shutDown();
   await channel.close();
   await release();
@@ -66,6 +72,7 @@ class Supervisor {
   private readonly notebook: Notebook;
   private readonly watch: Watch;
   private readonly holds: Holds;
+  private readonly heart: Heartbeat;
   private readonly signal: AbortSignal;
   private readonly startedFrom: string;
   private pokes = 0;
@@ -75,8 +82,9 @@ class Supervisor {
   /** The look before, unless this supervisor itself acted since. */
   private before: { desired: Desired; world: World; memory: Memory } | null = null;
 
-  constructor(host: Host, notebook: Notebook, signal: AbortSignal) {
+  constructor(host: Host, notebook: Notebook, heart: Heartbeat, signal: AbortSignal) {
     this.host = host;
+    this.heart = heart;
     this.notebook = notebook;
     this.watch = new Watch(host);
     this.holds = new Holds(host, (line) => this.say(line), signal);
@@ -95,10 +103,13 @@ class Supervisor {
   async loop(): Promise<void> {
     await this.waitForLeftOver();
     while (!this.signal.aborted) {
+      this.heart.within(longestStepMs);
       const worked = await this.turn().catch((error: unknown) => {
         this.say(`this round failed: ${error instanceof Error ? error.message : String(error)}`);
         return false;
       });
+      // Whatever this round met, it is a round: a unit that never counts as started is ended by systemd.
+      await this.heart.ready();
       if (worked) continue;
       this.followRuntime();
       await this.rest();
@@ -114,36 +125,49 @@ class Supervisor {
     if (trial === "apart") return false;
     const desired = await readDesired(this.host);
     await this.notebook.refresh();
-    const world = await this.watch.look(desired);
+    const world = await this.watch.look(desired, (mark) => this.notebook.isOurs(mark));
+    if (world.server.greeting && !this.watch.uneasy) this.notebook.serverAnswered(Date.now());
     if (this.watch.daemon !== null) await this.notebook.newDaemon(this.watch.daemon, false);
     // What a version does while it is tried is told by who tries it.
     if (trial === null) await this.noteIncidents(desired, world);
     for (const model of this.holds.models)
       if (holdIsOver(model, desired, world, this.notebook.memory)) await this.holds.end(model);
     await this.report(desired, world, seen);
+    await this.heart.ready();
     const action = decide(desired, world, this.notebook.memory, Date.now());
     if (action === null || desired.lmstudio === null || this.signal.aborted) return false;
-    const { host, notebook, watch, holds, signal } = this;
     this.before = null;
-    try {
-      await act(action, {
-        host,
-        port: desired.lmstudio.backendPort,
-        notebook,
-        watch,
-        holds,
-        signal,
-        say: (line) => this.say(line),
-      });
-      notebook.succeeded(action);
-      await note(host, { ...wordsOf(action), result: "done", ok: true });
-    } catch (error) {
-      if (signal.aborted) return false;
-      const failed = notebook.failed(action, error, Date.now());
-      this.say(`${action.do} failed (${failed.count}): ${failed.reason}`);
-      await note(host, { ...wordsOf(action), result: `attempt ${failed.count}: ${failed.reason}`, ok: false });
-    }
+    await this.carryOut(action, desired.lmstudio.backendPort);
     return true;
+  }
+
+  private async carryOut(action: Action, port: number): Promise<void> {
+    const { host, notebook, watch, holds, signal } = this;
+    const { what, why } = wordsOf(action);
+    const quarantined = notebook.beginning(action, what, Date.now());
+    if (quarantined !== null) return await this.tell(what, why, quarantined.reason, false);
+    this.heart.within(action.do === "load" ? longestLoadMs : longestStepMs);
+    const say = (line: string) => this.say(line);
+    if (action.do !== "load" && action.do !== "unload") say(`${what}: ${why}`);
+    const daemon = watch.daemon;
+    try {
+      await act(action, { host, port, notebook, watch, holds, signal, say });
+      notebook.succeeded(action, Date.now());
+      await this.tell(what, why, "done", true);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (daemon !== null && !isSame(daemon)) notebook.diedOf(action);
+      const failed = notebook.failed(action, error, Date.now());
+      const how = givenUp(failed)
+        ? `${failed.reason} (quarantined until it is declared anew, or \`up\`)`
+        : failed.reason;
+      await this.tell(what, why, `failed (${failed.count}): ${how}`, false);
+    }
+  }
+
+  private async tell(what: string, why: string, result: string, ok: boolean): Promise<void> {
+    if (!ok) this.say(`${what}: ${result}`);
+    await note(this.host, { what, why, result, ok });
   }
 
   private async noteIncidents(desired: Desired, world: World): Promise<void> {
@@ -169,6 +193,7 @@ class Supervisor {
       models: Object.fromEntries(desired.models.map((model) => [model.identifier, judgeModel(model, world, memory)])),
       surplus: surplusOf(desired, world, memory),
     };
+    this.heart.status(statusWords(status));
     const text = JSON.stringify(status);
     if (text === this.shown) return;
     this.shown = text;
@@ -184,7 +209,7 @@ class Supervisor {
 
   private async rest(): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, idleMs);
+      const timer = setTimeout(resolve, this.watch.uneasy ? uneasyMs : idleMs);
       this.wake = () => {
         clearTimeout(timer);
         resolve();
@@ -196,6 +221,9 @@ class Supervisor {
   /** A load that a killed predecessor had begun ends first; a second one would make a second instance. */
   private async waitForLeftOver(): Promise<void> {
     const left = await this.notebook.leftOver();
+    if (!isSame(left)) return;
+    await this.heart.ready();
+    this.heart.within(longestLoadMs);
     while (isSame(left) && !this.signal.aborted) {
       this.say("waiting for a load that was begun before");
       await pause(500);

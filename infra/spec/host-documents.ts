@@ -248,6 +248,7 @@ export type ErrorCode =
   | "busy"
   | "checksum_mismatch"
   | "daemon_failed"
+  | "daemon_hangs"
   | "disk_full"
   | "docker_unavailable"
   | "engine_incompatible"

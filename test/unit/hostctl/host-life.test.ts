@@ -41,7 +41,7 @@ describe("a host", () => {
     });
     expect(observed.journal).toContainEqual(
       expect.objectContaining({
-        what: "loaded beta",
+        what: "loading beta",
         why: "it is declared and was not loaded",
         result: "done",
         ok: true,

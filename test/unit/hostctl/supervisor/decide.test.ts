@@ -2,16 +2,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   type Action,
-  afterFailure,
   type Desired,
   type DesiredModel,
   decide,
   engineId,
-  type Failed,
   keyOf,
   type Memory,
   type World,
 } from "../../../../hostctl/supervisor/decide.ts";
+import { afterFailure, type Failed } from "../../../../hostctl/supervisor/quarantine.ts";
 
 const names = ["alpha", "beta", "gamma"];
 const outOfMemory = { code: "load_failed", reason: "out of memory", hint: "use less" } as const;
@@ -53,46 +52,70 @@ interface Machine {
   world: World;
   loaded: Record<string, string>;
   engine: string | null;
+  serverStops: number;
 }
+
+const serving = { greeting: true, loopback: true, elsewhere: false, hung: false };
+const silent = { greeting: false, loopback: false, elsewhere: false, hung: false };
 
 const machines: fc.Arbitrary<Machine> = fc
   .record({
     daemonPid: fc.constantFrom(null, 7),
-    greeting: fc.boolean(),
+    foreign: fc.constantFrom(null, "idle" as const, "busy" as const),
+    strays: fc.subarray([21, 22]),
+    server: fc.constantFrom("greets", "hangs", "silent"),
     loopback: fc.boolean(),
     elsewhere: fc.boolean(),
     found: instances,
     loaded: fc.dictionary(fc.constantFrom(...names, "gone"), fc.constantFrom("alpha-4096-1", "old")),
     engine: fc.constantFrom(null, engineId(engine), "other@1"),
+    serverStops: fc.constantFrom(0, 1, 2),
   })
-  .map(({ daemonPid, greeting, loopback, elsewhere, found, loaded, engine: selected }) => {
-    const up = daemonPid !== null && greeting;
-    const server = { greeting: up, loopback: up && loopback, elsewhere: daemonPid !== null && !up && elsewhere };
-    return { world: { daemonPid, server, instances: up ? found : null }, loaded, engine: selected };
+  .map(({ daemonPid, foreign, strays, loopback, elsewhere, found, loaded, engine: selected, serverStops, ...like }) => {
+    const there = daemonPid !== null;
+    const up = there && like.server === "greets";
+    const hung = there && like.server === "hangs";
+    const server = { greeting: up, loopback: up && loopback, elsewhere: there && !up && !hung && elsewhere, hung };
+    const world = { daemonPid, foreign: there ? foreign : null, strays, server, instances: up ? found : null };
+    return { world, loaded, engine: selected, serverStops };
   });
 
-/** Instances that are there although the server does not tell. */
-function perform(machine: Machine, action: Action, hidden: World["instances"]): Machine {
+/** `hidden`: instances that are there although the server does not tell. `stubborn`: the server hangs on after each of its starts. */
+function perform(machine: Machine, action: Action, hidden: World["instances"], stubborn = false): Machine {
   const { world } = machine;
   switch (action.do) {
     case "start-daemon":
-      return { ...machine, world: { ...world, daemonPid: 8 }, loaded: {}, engine: null };
+      return {
+        world: { ...world, daemonPid: 8, foreign: null, server: silent, instances: null },
+        loaded: {},
+        engine: null,
+        serverStops: machine.serverStops,
+      };
+    case "end-daemon": {
+      if (action.pid !== world.daemonPid)
+        return { ...machine, world: { ...world, strays: world.strays.filter((pid) => pid !== action.pid) } };
+      return { ...machine, world: { ...world, daemonPid: null, foreign: null, server: silent, instances: null } };
+    }
     case "select-engine":
       return { ...machine, engine: engineId(action.engine) };
     case "stop-server":
       return {
         ...machine,
-        world: { ...world, server: { greeting: false, loopback: false, elsewhere: false }, instances: null },
+        serverStops: machine.serverStops + 1,
+        world: { ...world, server: silent, instances: null },
       };
-    case "start-server":
+    case "start-server": {
+      const hangs = stubborn && world.daemonPid === 7;
       return {
         ...machine,
         world: {
           ...world,
-          server: { greeting: true, loopback: true, elsewhere: false },
-          instances: world.instances ?? hidden,
+          server: hangs ? { ...silent, hung: true } : serving,
+          // A daemon of its own has loaded nothing yet.
+          instances: hangs ? null : (world.instances ?? (world.daemonPid === 8 ? [] : hidden)),
         },
       };
+    }
     case "unload": {
       const { [action.identifier]: _, ...loaded } = machine.loaded;
       return {
@@ -113,22 +136,33 @@ function perform(machine: Machine, action: Action, hidden: World["instances"]): 
   }
 }
 
-const memoryOf = (machine: Machine, keep: readonly string[] = [], failures: Record<string, Failed> = {}): Memory => ({
+const memoryOf = (
+  machine: Pick<Machine, "loaded" | "engine"> & Partial<Machine>,
+  keep: readonly string[] = [],
+  failures: Record<string, Failed> = {},
+): Memory => ({
   loaded: machine.loaded,
   engine: machine.engine,
   keep,
   failures,
+  serverStops: machine.serverStops ?? 0,
+  lmsHung: 0,
 });
+
+const calm: World = { daemonPid: 7, foreign: null, strays: [], server: serving, instances: [] };
+const plain: Desired = { lmstudio: { backendPort: 1, engine: null, digest: "d" }, models: [] };
+const nothingKnown = memoryOf({ loaded: {}, engine: null });
 
 describe("the supervisor's decisions", () => {
   test("lead from any state to the declared one in few steps, and never load what is loaded", () => {
     fc.assert(
-      fc.property(desiredStates, machines, instances, (desired, start, hidden) => {
+      fc.property(desiredStates, machines, instances, fc.boolean(), (desired, start, hidden, stubborn) => {
         let machine = start;
-        for (let step = 0; step < 20; step++) {
+        for (let step = 0; step < 30; step++) {
           const action = decide(desired, machine.world, memoryOf(machine), 0);
           if (action === null) {
-            expect(machine.world.server).toEqual({ greeting: true, loopback: true, elsewhere: false });
+            expect(machine.world).toMatchObject({ server: serving, strays: [] });
+            expect(machine.world.foreign).not.toBe("idle");
             for (const wanted of desired.models) {
               const own = machine.world.instances?.filter(
                 ({ identifier }) => identifier.replace(/:\d+$/, "") === wanted.identifier,
@@ -142,7 +176,7 @@ describe("the supervisor's decisions", () => {
               false,
             );
           }
-          machine = perform(machine, action, hidden);
+          machine = perform(machine, action, hidden, stubborn);
         }
         throw new Error(`it did not come to rest: ${JSON.stringify(machine)}`);
       }),
@@ -179,7 +213,7 @@ describe("the supervisor's decisions", () => {
       lmstudio: { backendPort: 1, engine: null, digest: "d" },
       models: [model("alpha", 1, 1), model("beta", 1, 1)],
     };
-    const world: World = { daemonPid: 7, server: { greeting: true, loopback: true, elsewhere: false }, instances: [] };
+    const world = calm;
     const first = decide(desired, world, memoryOf({ world, loaded: {}, engine: null }), 1000);
     expect(first).toMatchObject({ do: "load", model: { identifier: "alpha" } });
     if (first === null) return;
@@ -192,14 +226,6 @@ describe("the supervisor's decisions", () => {
     });
   });
 
-  test("give up a load after five failures until it is declared anew", () => {
-    const action: Action = { do: "load", model: model("alpha", 1, 1) };
-    let failed: Failed | undefined;
-    for (let count = 0; count < 5; count++) failed = afterFailure(failed, action, outOfMemory, 0);
-    expect(failed?.retryAt).toBe(Number.MAX_SAFE_INTEGER);
-    expect(keyOf({ do: "load", model: model("alpha", 2, 1) })).not.toBe(keyOf(action));
-  });
-
   test("reload an instance that has the declared name but another file, context or declaration", () => {
     const desired: Desired = {
       lmstudio: { backendPort: 1, engine: null, digest: "d" },
@@ -207,12 +233,8 @@ describe("the supervisor's decisions", () => {
     };
     const right = { identifier: "alpha", contextLength: 4096, parallel: 2, path: null };
     const look = (instance: object, loaded: Record<string, string> = {}) => {
-      const world: World = {
-        daemonPid: 7,
-        server: { greeting: true, loopback: true, elsewhere: false },
-        instances: [{ ...right, ...instance }],
-      };
-      return decide(desired, world, { loaded, engine: null, keep: [], failures: {} }, 0);
+      const world: World = { ...calm, instances: [{ ...right, ...instance }] };
+      return decide(desired, world, { ...nothingKnown, loaded }, 0);
     };
     expect(look({})).toBeNull();
     expect(look({}, { alpha: "alpha-4096-2" })).toBeNull();
@@ -220,5 +242,46 @@ describe("the supervisor's decisions", () => {
     expect(look({ parallel: 4 })).toMatchObject({ do: "unload", because: "parallel 4 instead of 2" });
     expect(look({ path: "else/where.gguf" })).toMatchObject({ do: "unload" });
     expect(look({}, { alpha: "older" })).toMatchObject({ do: "unload", because: "declared anew" });
+  });
+
+  test("never end the daemon that serves, unless another program started it and it works for nobody", () => {
+    const failed: Failed = { count: 1, retryAt: 0, code: "daemon_hangs", reason: "r", hint: "h" };
+    const failures = fc.dictionary(fc.constantFrom("stop-server", "start-server", "end-daemon"), fc.constant(failed));
+    const hungCalls = fc.nat({ max: 5 });
+    fc.assert(
+      fc.property(desiredStates, machines, failures, hungCalls, (desired, machine, failures, lmsHung) => {
+        const { world } = machine;
+        const action = decide(desired, world, { ...memoryOf(machine, [], failures), lmsHung }, 0);
+        if (action?.do !== "end-daemon" || action.pid !== world.daemonPid || !world.server.greeting) return;
+        expect(world.foreign).toBe("idle");
+        expect(action.politely).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("leave one daemon: whatever is beside the one that answers goes first, one by one", () => {
+    const world: World = { ...calm, strays: [21, 22] };
+    expect(decide(plain, world, nothingKnown, 0)).toMatchObject({ do: "end-daemon", pid: 21, politely: false });
+    expect(decide(plain, { ...world, strays: [22] }, nothingKnown, 0)).toMatchObject({ do: "end-daemon", pid: 22 });
+    expect(decide(plain, { ...world, strays: [] }, nothingKnown, 0)).toBeNull();
+  });
+
+  test("end a daemon that hangs before another one is started beside it", () => {
+    const world: World = { ...calm, daemonPid: null, strays: [21], server: silent, instances: null };
+    expect(decide(plain, world, nothingKnown, 0)).toMatchObject({ do: "end-daemon", pid: 21 });
+  });
+
+  test("leave a daemon of another program alone while it works for somebody", () => {
+    expect(decide(plain, { ...calm, foreign: "busy" }, nothingKnown, 0)).toBeNull();
+  });
+
+  test("take the smallest step against a server that hangs: its own restart, and the daemon's only when that did not help", () => {
+    const hung: World = { ...calm, server: { ...silent, hung: true }, instances: null };
+    const failed: Failed = { count: 1, retryAt: 9, code: "daemon_hangs", reason: "r", hint: "h" };
+    expect(decide(plain, hung, nothingKnown, 0)).toMatchObject({ do: "stop-server" });
+    expect(decide(plain, hung, { ...nothingKnown, serverStops: 1 }, 0)).toMatchObject({ do: "stop-server" });
+    for (const memory of [{ serverStops: 2 }, { lmsHung: 1 }, { failures: { "stop-server": failed } }])
+      expect(decide(plain, hung, { ...nothingKnown, ...memory }, 0)).toMatchObject({ do: "end-daemon", pid: 7 });
   });
 });

@@ -4,15 +4,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Host, hostAt } from "../../../../hostctl/host.ts";
 import {
-  afterFailure,
   type Desired,
   type DesiredModel,
-  type Failed,
   keyOf,
   type Memory,
   type World,
 } from "../../../../hostctl/supervisor/decide.ts";
 import { Holds, type HoldTimes, holdIsOver } from "../../../../hostctl/supervisor/hold.ts";
+import { afterFailure, type Failed } from "../../../../hostctl/supervisor/quarantine.ts";
 import { AdminSockets } from "./admin-sockets.ts";
 
 const minute = 60_000;
@@ -140,10 +139,17 @@ describe("a hold", () => {
   };
   const desired: Desired = { lmstudio: { backendPort: 1, engine: null, digest: "d" }, models: [model] };
   const instance = { identifier: "alpha", contextLength: 4096, parallel: 2, path: null };
-  const server = { greeting: true, loopback: true, elsewhere: false };
-  const gone: World = { daemonPid: 7, server, instances: [] };
+  const server = { greeting: true, loopback: true, elsewhere: false, hung: false };
+  const gone: World = { daemonPid: 7, foreign: null, strays: [], server, instances: [] };
   const there: World = { ...gone, instances: [instance] };
-  const memory: Memory = { loaded: { alpha: "new" }, keep: [], engine: null, failures: {} };
+  const memory: Memory = {
+    loaded: { alpha: "new" },
+    keep: [],
+    engine: null,
+    failures: {},
+    serverStops: 0,
+    lmsHung: 0,
+  };
   const failed = (times: number): Failed => {
     const why = { code: "load_failed", reason: "out of memory", hint: "use less" } as const;
     let last = afterFailure(undefined, { do: "load", model }, why, 0);

@@ -6,25 +6,24 @@ const desired: Desired = {
   lmstudio: { backendPort: 1, engine: null, digest: "d" },
   models: [{ identifier: "m", contextLength: 10, parallel: 1, gpu: "max", exactPath: "a/b/c.gguf", digest: "x" }],
 };
-const memory: Memory = { loaded: { m: "x" }, keep: [], engine: null, failures: {} };
+const memory: Memory = { loaded: { m: "x" }, keep: [], engine: null, failures: {}, serverStops: 0, lmsHung: 0 };
 const right: World = {
   daemonPid: 5,
-  server: { greeting: true, loopback: true, elsewhere: false },
+  foreign: null,
+  strays: [],
+  server: { greeting: true, loopback: true, elsewhere: false, hung: false },
   instances: [{ identifier: "m", contextLength: 10, parallel: 1, path: null }],
 };
 const before = { desired, world: right, memory };
 
 test("what was right and is no more is told once, at its root", () => {
   expect(incidentsBetween(before, desired, right, memory)).toEqual([]);
-  const gone: World = {
-    daemonPid: null,
-    server: { greeting: false, loopback: false, elsewhere: false },
-    instances: null,
-  };
+  const nobody = { greeting: false, loopback: false, elsewhere: false, hung: false };
+  const gone: World = { ...right, daemonPid: null, server: nobody, instances: null };
   expect(incidentsBetween(before, desired, gone, memory)).toMatchObject([
     { resource: "lmstudio", words: expect.stringContaining("daemon") },
   ]);
-  const silent = { ...right, server: { greeting: false, loopback: false, elsewhere: false }, instances: null };
+  const silent = { ...right, server: nobody, instances: null };
   expect(incidentsBetween(before, desired, silent, memory)).toMatchObject([
     { resource: "lmstudio", words: expect.stringContaining("server") },
   ]);
