@@ -42,7 +42,8 @@ export class UsageFinder {
   /** All that is known by now; the counts at the answer's beginning and end complete each other. */
   counts(): Partial<TokenUsage> | undefined {
     if (this.#first === undefined || this.#last === undefined) return undefined;
-    return { ...tokenCounts(this.#first), ...tokenCounts(this.#last) };
+    const last = tokenCounts(this.#last);
+    return this.#first === this.#last ? last : { ...tokenCounts(this.#first), ...last };
   }
 
   /** Takes the objects of all markers that begin before `limit`. */

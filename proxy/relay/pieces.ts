@@ -1,7 +1,7 @@
 /** How a rewritten body goes into the socket. */
 
-/** Up to here one copy is cheaper than two writes. */
-const joinedBytes = 16_384;
+/** Up to here one copy is cheaper than another write, and than the wait for a drain that undici has between two. Measured with 48 KB: 9 % of all CPU. */
+const joinedBytes = 131_072;
 const largeBytes = 8_192;
 
 /** Each write costs, and so does each copy: small pieces are joined, large ones go as they came. */
