@@ -82,6 +82,7 @@ export function parseContainers(json: string): Container[] {
     restarting: row.State.Restarting === true,
     leaving: row.HostConfig?.RestartPolicy?.Name === "no",
     check: checkOf(row.Config.Healthcheck?.Test ?? []),
+    ...(row.Config.Labels?.[dockerLabels.standIn] === undefined ? {} : { withoutGpu: true }),
   }));
 }
 

@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Change, ProxyGateDocument } from "../../infra/spec/host-documents.ts";
 import { readJson, writeJson } from "../atomic-file.ts";
+import { lastLine } from "../command.ts";
 import { type Container, containerById, containersOf, docker, dockerOrFail } from "../docker.ts";
 import { HostFailure } from "../failure.ts";
 import { type Host, paced } from "../host.ts";
@@ -19,7 +20,7 @@ export async function convergeProxyGate(host: Host, document: ProxyGateDocument)
   const changes: Change[] = [];
   const container = await mustExist(host, document.containerId);
   if (!container.running) {
-    await dockerOrFail(host, ["start", container.id]);
+    await start(host, container.id);
     changes.push({ what: `container ${short(container.id)}`, from: "stopped", to: "started" });
   }
   await awaitHealth(host, container.id, document.healthySeconds);
@@ -33,10 +34,21 @@ export async function convergeProxyGate(host: Host, document: ProxyGateDocument)
     });
   }
   await awaitTakeOver(host, container, last);
+  await endStandIns(host, container, await containersOf(host, document.stack));
   await writeJson(recordPath(host), { containerId: container.id });
   await removeOlderImages(host);
   await storeToken(host, "proxy-gate", document.token);
   return changes;
+}
+
+async function start(host: Host, id: string): Promise<void> {
+  const started = await docker(host, ["start", id]);
+  if (started.code === 0) return;
+  throw new HostFailure(
+    "unhealthy",
+    `the proxy's container ${short(id)} does not start: ${lastLine(started.stderr) || "no answer in time"}`,
+    "after an upgrade of the NVIDIA driver the host has to be rebooted; `npx lmstack status` tells whether the proxy serves without the GPU meanwhile",
+  );
 }
 
 /** What runs finishes its answers and ends by itself; the next convergence finds it stopped. */
@@ -84,6 +96,17 @@ async function awaitTakeOver(host: Host, container: Container, last: string | nu
     }
     await pause(100);
   }
+}
+
+/** Lets the proxies without the GPU finish and end, once the declared one listens; whether it does. May be asked again and again. */
+export async function endStandIns(host: Host, declared: Container, containers: readonly Container[]): Promise<boolean> {
+  const own = await ownSocket(host, declared);
+  if (own === undefined || !(await listensStill(own))) return false;
+  for (const standIn of containers.filter(({ withoutGpu, running }) => withoutGpu && running)) {
+    const socketPath = await ownSocket(host, standIn);
+    if (socketPath !== undefined) await send({ socketPath }, "POST", "/-/drain", null, 5000).catch(() => null);
+  }
+  return true;
 }
 
 /** Where the container's proxy listens for its host, by what its own check prints; undefined when it is of an older version. */
@@ -153,7 +176,8 @@ export async function forgetGated(host: Host): Promise<void> {
   await rm(recordPath(host), { force: true });
 }
 
-async function gatedBefore(host: Host): Promise<string | null> {
+/** The container that was let through last. */
+export async function gatedBefore(host: Host): Promise<string | null> {
   return (await readJson<{ containerId: string }>(recordPath(host)))?.containerId ?? null;
 }
 

@@ -63,7 +63,8 @@ function proxyOf(spec: HostSpec, observed: Observed | null): Report["proxy"] {
   }
   const containers = observed?.proxy.containers ?? [];
   const words = containers.map(
-    ({ id, running, health }) => `container ${id.slice(0, 12)} ${running ? `runs, ${health}` : "is stopped"}`,
+    ({ id, running, health, withoutGpu }) =>
+      `container ${id.slice(0, 12)} ${running ? `runs, ${health}` : "is stopped"}${withoutGpu ? ", without the GPU" : ""}`,
   );
   return {
     runtime,

@@ -170,13 +170,17 @@ function gateReasons(declared: readonly ObservedContainer[], all: readonly Obser
   const current = declared[0];
   if (!current) return [];
   const reasons: string[] = [];
+  if (!current.running && all.some(({ withoutGpu, running }) => withoutGpu && running))
+    return ["the proxy's container does not start with the GPU: one without it serves meanwhile"];
   if (!current.running) reasons.push("the proxy's container is stopped");
   else if (current.health === "unhealthy") reasons.push("the proxy's container is not healthy");
-  if (all.length > 1)
+  // One that stood in ends by itself when the declared one is back.
+  const others = all.filter(({ withoutGpu }) => !withoutGpu).length - 1;
+  if (others > 0)
     reasons.push(
-      all.length === 2
+      others === 1
         ? "another container of the proxy is left over"
-        : `${all.length - 1} other containers of the proxy are left over`,
+        : `${others} other containers of the proxy are left over`,
     );
   return reasons;
 }

@@ -194,6 +194,8 @@ export interface ObservedContainer {
   readonly token: string;
   readonly running: boolean;
   readonly health: "healthy" | "starting" | "unhealthy" | "none";
+  /** Stands in for the declared one, which does not start with the GPU. */
+  readonly withoutGpu?: boolean;
 }
 
 /** What `doctor` is told. Like `observe` it changes nothing. */

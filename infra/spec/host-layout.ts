@@ -45,6 +45,8 @@ export const dockerLabels = {
   stack: "dev.lmstack.stack",
   token: "dev.lmstack.token",
   role: "dev.lmstack.role",
+  /** Of a proxy without the GPU: which container it stands in for. */
+  standIn: "dev.lmstack.stand-in",
 } as const;
 
 export const sysctlFile = "/etc/sysctl.d/60-lmstack.conf";

@@ -111,9 +111,10 @@ export const kinds = [
   {
     ...healed,
     name: "gpu-hook-broken",
-    happens: "the driver's container hook fails for 20 s, and the proxy dies",
+    happens:
+      "the driver's container hook fails, and the proxy dies; the hook works again only when the endpoint has answered meanwhile",
     because:
-      "the supervisor says why the proxy does not start, tries again and again, and starts it when the hook works",
+      "the supervisor says why the proxy's container does not start and starts one without the GPU; the declared one is back when the hook works",
     breaks: true,
   },
   {

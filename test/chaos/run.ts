@@ -43,7 +43,7 @@ export class Chaos {
     const faults: string[] = [];
     if (needsChange.has(kind.name)) await this.#change();
     say(`${kind.name}: ${kind.happens}`);
-    await strikes[kind.name]({ place, moment });
+    await strikes[kind.name]({ place, moment }).catch((error: Error) => faults.push(error.message));
     const struck = performance.now();
     if (kind.ending === "next up") faults.push(...(await this.#up("the next up")));
     const quarantined = kind.ending === "quarantined" ? victim : null;

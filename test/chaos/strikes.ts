@@ -1,8 +1,9 @@
 /** How each fault is brought about on the test host, and how a person takes its cause away. */
 import { setTimeout as delay } from "node:timers/promises";
 import { kill } from "../e2e/killing.ts";
-import type { KindName } from "./kinds.ts";
-import { type Place, putVictim, victim } from "./place.ts";
+import { type KindName, withinSeconds } from "./kinds.ts";
+import { proof } from "./look.ts";
+import { models, type Place, putVictim, victim } from "./place.ts";
 
 export interface Scene {
   readonly place: Place;
@@ -46,6 +47,17 @@ sleep 0.3
 ${killOwner}
 wait $taker`);
 
+/** Whether every model gives a proved token by then. */
+async function servedWithin(place: Place, seconds: number): Promise<boolean> {
+  const deadline = performance.now() + seconds * 1000;
+  while (performance.now() < deadline) {
+    const faults = await Promise.all(models.map((model) => proof(place, model)));
+    if (faults.every((fault) => fault === null)) return true;
+    await delay(250);
+  }
+  return false;
+}
+
 const overwritten = {
   ".internal/http-server-config.json": {
     port: 1234,
@@ -79,7 +91,12 @@ rm .filler .filler-rest`),
   "backend-port-taken": takePort("127.0.0.1", 8081, 20, killDaemon),
   "proxy-port-taken": takePort("0.0.0.0", 8080, 10, killProxy),
   "stray-lms": onHost(`${killDaemon}; su - gpu -c '~/.lmstudio/bin/lms ls' > /dev/null 2>&1`),
-  "gpu-hook-broken": onHost(`touch ${hookBroken} && ${killProxy}; sleep 20; rm ${hookBroken}`),
+  "gpu-hook-broken": async ({ place }) => {
+    await place.box.host.exec(`touch ${hookBroken} && ${killProxy}`, { root: true });
+    const serves = await servedWithin(place, withinSeconds);
+    await place.box.host.exec(`rm ${hookBroken}`, { root: true });
+    if (!serves) throw new Error(`nothing served within ${withinSeconds} s while the hook was broken`);
+  },
   "network-cut": async (scene) => {
     const running = scene.place.stack.startUp();
     await delay(scene.moment * upSeconds * 1000);
