@@ -20,12 +20,13 @@ import { observeProxyFiles } from "./resources/proxy-files.ts";
 import { observedService, recordedService } from "./service/record.ts";
 import { supervisorService } from "./service/service.ts";
 import { keptDaemon } from "./supervisor/notebook.ts";
-import type { SupervisorStatus } from "./supervisor/status.ts";
+import { failingIn, type SupervisorStatus } from "./supervisor/status.ts";
 
 export async function observe(host: Host, document: ObserveDocument): Promise<Observed> {
   const { become, stack } = document;
+  const status = readJson<SupervisorStatus>(join(host.paths.run, "status.json"));
   const [lmstudio, proxy, containers, image, incidents, journal] = await Promise.all([
-    observeLmstudio(host, document),
+    observeLmstudio(host, document, status),
     observeProxyFiles(host, become),
     containersOf(host, stack),
     imagePresent(host),
@@ -40,6 +41,7 @@ export async function observe(host: Host, document: ObserveDocument): Promise<Ob
     lmstudio,
     models: Object.fromEntries(models),
     incidents,
+    failing: failingIn(await status),
     journal,
     proxy: { ...proxy, imagePresent: image, containers },
   };
@@ -48,6 +50,7 @@ export async function observe(host: Host, document: ObserveDocument): Promise<Ob
 async function observeLmstudio(
   host: Host,
   { become, backendPort, lmstudio }: ObserveDocument,
+  supervisor: Promise<SupervisorStatus | null>,
 ): Promise<Observed["lmstudio"]> {
   const service = supervisorService(host, become, lmstudio.mounts);
   const [version, adopted, state, expectedSha256, drift, server, status] = await Promise.all([
@@ -57,7 +60,7 @@ async function observeLmstudio(
     recordedService(host, "supervisor"),
     settingsDrift(host),
     observeServer(host, backendPort),
-    readJson<SupervisorStatus>(join(host.paths.run, "status.json")),
+    supervisor,
   ]);
   const pid = await daemonPid(host, server.port);
   return {

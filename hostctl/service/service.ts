@@ -47,6 +47,8 @@ export interface ServiceSpec {
   readonly stopSeconds: number;
   /** SIGHUP to the main process puts new program and configuration to work, without a gap. */
   readonly reloads: boolean;
+  /** Command lines that root runs before each start, where the flavour can; their failure does not matter. */
+  readonly rootFirst: readonly (readonly string[])[];
 }
 
 export interface Surroundings {
@@ -112,6 +114,8 @@ function systemdService(host: Host, become: Become, spec: ServiceSpec, flavour: 
   return new SystemdService(host, become, spec, flavour, path, former);
 }
 
+const nvidiaModprobe = "/usr/bin/nvidia-modprobe";
+
 export function supervisorService(host: Host, become: Become, mounts: readonly string[] = []): Service {
   return serviceOn(host, become, {
     name: services.supervisor,
@@ -121,6 +125,8 @@ export function supervisorService(host: Host, become: Become, mounts: readonly s
     mounts,
     stopSeconds: 15,
     reloads: false,
+    // CUDA's own devices appear when somebody asks the setuid helper, which the unit's hardening forbids.
+    rootFirst: existsSync(nvidiaModprobe) ? [[nvidiaModprobe, "-c=0", "-u"]] : [],
   });
 }
 
@@ -136,6 +142,7 @@ export function proxyService(host: Host, become: Become, drainSeconds: number): 
     mounts: [],
     stopSeconds: Math.ceil(drainSeconds) + 10,
     reloads: true,
+    rootFirst: [],
   });
 }
 

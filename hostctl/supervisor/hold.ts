@@ -5,7 +5,7 @@ import { send } from "../http.ts";
 import { pause } from "../pause.ts";
 import { adminSockets } from "../resources/proxy-files.ts";
 import { type Desired, keyOf, type Memory, type World } from "./decide.ts";
-import { givenUp } from "./quarantine.ts";
+import { quarantined } from "./quarantine.ts";
 import { judgeLmstudio, judgeModel } from "./status.ts";
 
 export interface HoldTimes {
@@ -28,7 +28,7 @@ export function holdIsOver(identifier: string, desired: Desired, world: World, m
   if (judgeModel(model, world, memory).state === "ready") return true;
   // What could not be unloaded still answers; what could not be loaded is tried again while its requests wait.
   if (memory.failures[`unload:${identifier}`] !== undefined) return true;
-  return givenUp(memory.failures[keyOf({ do: "load", model })]);
+  return quarantined(memory.failures[keyOf({ do: "load", model })]);
 }
 
 export class Holds {

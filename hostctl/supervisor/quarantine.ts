@@ -12,14 +12,14 @@ export interface Failed {
 
 /** Failures in a row, or repairs that did not last, within the window. */
 export const quarantineAfter = 5;
-export const windowMs = 300_000;
+const windowMs = 300_000;
 /** A repair whose effect is gone sooner did not help. */
 const lastedMs = 60_000;
 const slowMs = 300_000;
 const never = Number.MAX_SAFE_INTEGER;
 
 /** Whether the obstacle is gone is seen without any call of `lms`, so looking often costs nothing and needs no quarantine. */
-const cheap: readonly ErrorCode[] = ["port_in_use", "gui_owns_daemon"];
+const cheap: readonly ErrorCode[] = ["port_in_use", "gui_owns_daemon", "file_missing"];
 
 /**
  * Doubling from 2 s to a minute. What failed five times is quarantined: a load until somebody declares anew or asks, since it would fail
@@ -37,6 +37,11 @@ export function afterFailure(
   if (count < quarantineAfter) return { ...why, count, retryAt: now + waitMs };
   if (action.do === "load") return { ...why, count, retryAt: never };
   return slowly(count, why, now);
+}
+
+/** Failed so often that nobody should wait for it, whether it is tried again or not. */
+export function quarantined(failed: Failed | undefined): boolean {
+  return failed !== undefined && failed.count >= quarantineAfter;
 }
 
 /** Not tried again by itself. */

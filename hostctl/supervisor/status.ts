@@ -1,5 +1,6 @@
 /** What the supervisor reports, and how that is judged. */
 import type { ErrorCode } from "../../infra/spec/host-documents.ts";
+import { isAlive } from "../process.ts";
 import { type Desired, type DesiredModel, engineId, keyOf, type Memory, mismatch, type World } from "./decide.ts";
 import type { Failed } from "./quarantine.ts";
 
@@ -80,6 +81,19 @@ function failedState(failures: readonly (Failed | undefined)[]): Omit<PartStatus
   );
   if (worst === undefined) return { state: "working" };
   return { state: "failed", code: worst.code, reason: worst.reason, hint: worst.hint };
+}
+
+/** Why what is declared is not there, by resource, as the supervisor last said. A report outlives its supervisor, but not its truth. */
+export function failingIn(status: SupervisorStatus | null): Record<string, string> {
+  if (status === null || !isAlive(status.pid)) return {};
+  const { lmstudio, models } = status;
+  const parts: [string, PartStatus | null][] = [
+    ["lmstudio", lmstudio],
+    ...Object.entries(models).map(([id, part]): [string, PartStatus] => [`model-${id}`, part]),
+  ];
+  return Object.fromEntries(
+    parts.flatMap(([name, part]) => (part?.state === "failed" ? [[name, `${part.reason}; ${part.hint}`]] : [])),
+  );
 }
 
 /** One line: what is right and what is not. */

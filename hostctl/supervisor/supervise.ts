@@ -24,7 +24,7 @@ import { Holds, holdIsOver } from "./hold.ts";
 import { incidentsBetween } from "./incident.ts";
 import { Notebook } from "./notebook.ts";
 import { keepProxyContainer } from "./proxy-container.ts";
-import { givenUp } from "./quarantine.ts";
+import { givenUp, quarantineAfter } from "./quarantine.ts";
 import { judgeLmstudio, judgeModel, type SupervisorStatus, statusWords, surplusOf } from "./status.ts";
 import { wordsOf } from "./words.ts";
 import { Watch } from "./world.ts";
@@ -158,6 +158,8 @@ class Supervisor {
       if (signal.aborted) return;
       if (daemon !== null && !isSame(daemon)) notebook.diedOf(action);
       const failed = notebook.failed(action, error, Date.now());
+      // What is tried on and on is told five times, and its reason stays in the status.
+      if (failed.count > quarantineAfter) return this.say(`${what}: failed (${failed.count}): ${failed.reason}`);
       const how = givenUp(failed)
         ? `${failed.reason} (quarantined until it is declared anew, or \`up\`)`
         : failed.reason;

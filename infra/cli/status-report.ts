@@ -22,6 +22,8 @@ export interface Report {
   readonly proxy: { readonly runtime: "docker" | "native"; readonly serves: boolean; readonly words: string };
   /** A line for each resource that is not as declared. */
   readonly drift: readonly string[];
+  /** Why the supervisor cannot make a resource as declared, by its name. */
+  readonly failing: Readonly<Record<string, string>>;
   /** The newest last. */
   readonly journal: readonly JournalEntry[];
   /** Why nothing could be observed. */
@@ -45,6 +47,7 @@ export function reportOf(
   return {
     ready: serves && models.every(({ loaded }) => loaded) && drift.length === 0,
     ...{ stack, endpoint: baseUrl(spec), proof, card: gpu, lmstudio: observed?.lmstudio ?? null, models, proxy, drift },
+    failing: observed?.failing ?? {},
     journal: observed?.journal ?? [],
     ...(observed ? {} : { silence: silence(runtime) }),
   };
@@ -76,7 +79,7 @@ function proxyOf(spec: HostSpec, observed: Observed | null): Report["proxy"] {
 const journalLines = 10;
 
 export function reportLines(report: Report): string[] {
-  const { lmstudio, models, proxy, card, proof, drift, journal } = report;
+  const { lmstudio, models, proxy, card, proof, drift, failing, journal } = report;
   const lines = [`${report.stack}: ${report.ready ? `ready at ${report.endpoint}` : "NOT READY"}`];
   if (report.silence) return [...lines, `  ${report.silence}`];
   if (lmstudio) lines.push(...lmstudioLines(lmstudio));
@@ -89,6 +92,7 @@ export function reportLines(report: Report): string[] {
   lines.push(`  proxy       ${proxy.words} (${proxy.runtime})`, `  last proof  ${proof ?? "none yet"}`);
   for (const line of drift) lines.push(`  ${line}`);
   if (drift.length > 0) lines.push("  Next: `npx lmstack up` repairs this");
+  for (const [resource, why] of Object.entries(failing)) lines.push(`  FAILING     ${resource}: ${why}`);
   if (journal.length > 0) lines.push("  the supervisor of late:");
   for (const { at, what, why, result, ok } of journal.slice(-journalLines))
     lines.push(`    ${at.slice(0, 19).replace("T", " ")}  ${ok ? "" : "FAILED: "}${what}, because ${why}: ${result}`);

@@ -144,6 +144,8 @@ export interface Observed {
    * crashed. Starting after a boot is no incident. A converge of the resource clears its own. At most the last 20 of each.
    */
   readonly incidents: Readonly<Record<string, readonly string[]>>;
+  /** Why the supervisor cannot make a resource as declared, by resource name, in words with what to do. Absent from an earlier hostctl. */
+  readonly failing?: Readonly<Record<string, string>>;
   /** What the supervisor did of late, the newest last, at most 50. */
   readonly journal: readonly JournalEntry[];
   readonly proxy: {

@@ -14,7 +14,7 @@ export interface Snapshot {
   /** What the supervisor reports; null when there is no report. */
   readonly report: {
     readonly pid: number;
-    readonly lmstudio: { readonly state: string } | null;
+    readonly lmstudio: { readonly state: string; readonly reason?: string } | null;
     readonly models: Readonly<Record<string, { readonly state: string; readonly reason?: string }>>;
   } | null;
   /** Why a model gave no proved token through the proxy when it was asked; absent when it did. */
@@ -24,9 +24,11 @@ export interface Snapshot {
 export interface Expected {
   /** `identifier@context` */
   readonly models: readonly string[];
-  /** Identifier of the model that has to be quarantined. */
+  /** Identifier of the model that has to be quarantined; `everything` for LM Studio as a whole. */
   readonly quarantined: string | null;
 }
+
+export const everything = "*";
 
 /** What is not as it has to be; empty is the promise. */
 export function faultsOf(snapshot: Snapshot, { models, quarantined }: Expected): string[] {
@@ -35,11 +37,12 @@ export function faultsOf(snapshot: Snapshot, { models, quarantined }: Expected):
   const one = (what: string, pids: readonly number[]) => {
     if (pids.length !== 1) faults.push(`${pids.length} ${what} (${pids.join(", ") || "none"})`);
   };
-  one("daemons", daemons);
   one("supervisors", supervisors);
   one("proxies", proxies);
   if (leftBehind.length > 0) faults.push(`left behind: ${leftBehind.join("; ")}`);
   if (containers.join() !== "running") faults.push(`containers of the proxy: ${containers.join(", ") || "none"}`);
+  if (quarantined === everything) return [...faults, ...atRest(snapshot)];
+  one("daemons", daemons);
   const wanted = models.filter((model) => nameOf(model) !== quarantined);
   const [found, expected] = [[...(instances ?? [])].sort().join(", "), [...wanted].sort().join(", ")];
   if (instances === null) faults.push("LM Studio does not answer");
@@ -47,6 +50,16 @@ export function faultsOf(snapshot: Snapshot, { models, quarantined }: Expected):
   faults.push(...reported(report, supervisors, models, quarantined));
   for (const model of wanted.map(nameOf))
     if (unproved[model] !== undefined) faults.push(`${model} gave no proved token: ${unproved[model]}`);
+  return faults;
+}
+
+/** LM Studio as a whole is quarantined: it is left alone, and its report says so. */
+function atRest({ daemons, report, supervisors }: Snapshot): string[] {
+  const faults = daemons.length > 0 ? [`a daemon of what is quarantined runs (${daemons.join(", ")})`] : [];
+  const { state = "unknown", reason = "" } = report?.lmstudio ?? {};
+  if (state !== "failed" || !/quarantined/.test(reason))
+    faults.push(`LM Studio is reported ${state}, expected failed and quarantined: ${reason || "no reason"}`);
+  if (report !== null && !supervisors.includes(report.pid)) faults.push("the report is of a supervisor that has gone");
   return faults;
 }
 

@@ -2,9 +2,9 @@
 
 /**
  * `healed`: all is as declared again, by itself. `quarantined`: the victim's model is reported failed with its reason, all else serves, and the next
- * `up` heals once the cause is gone. `next up`: the next `up` makes all as declared.
+ * `up` heals once the cause is gone. `all quarantined`: the same of LM Studio as a whole. `next up`: the next `up` makes all as declared.
  */
-export type Ending = "healed" | "quarantined" | "next up";
+export type Ending = "healed" | "quarantined" | "all quarantined" | "next up";
 
 export interface Kind {
   readonly name: string;
@@ -34,6 +34,34 @@ export const kinds = [
     happens: "`kill -9` of the supervisor",
     because: "systemd starts it again; the daemon ends with its control group and is started anew",
     quick: true,
+  },
+  {
+    ...healed,
+    name: "daemon-hangs",
+    happens: "LM Studio's daemon is stopped by SIGSTOP: it keeps its sockets and answers nobody",
+    because: "the supervisor stops its server in vain, then ends it with all it started, and starts another",
+  },
+  {
+    ...healed,
+    name: "server-hangs",
+    happens: "LM Studio's server takes connections and answers none, until it is started again",
+    because: "after eight silent greetings the supervisor stops it and starts it again; daemon and models stay",
+  },
+  {
+    ...healed,
+    name: "supervisor-hangs",
+    happens: "the supervisor is stopped by SIGSTOP",
+    because:
+      "systemd hears nothing of it for 30 s, kills it and starts another; the daemon ends with its control group",
+  },
+  {
+    name: "daemon-dies-on",
+    happens: "the daemon is killed again and again for 45 s",
+    ending: "all quarantined",
+    because:
+      "a repair that does not hold is tried every five minutes only, `lmstack status` says why, and `up` at once",
+    breaks: false,
+    quick: false,
   },
   {
     ...healed,

@@ -6,9 +6,9 @@ import { models, type Place } from "./place.ts";
 /** Seconds that a call of hostctl or `lms` may take before it counts as left behind; loads take no longer here. */
 const longestCall = 45;
 
-/** One JSON document a line, in this order; the last two may be empty. */
+/** One JSON document a line, in this order; the last two may be empty. A process that is stopped is as good as none. */
 const script = (stack: string) => `
-list() { echo "[$(pgrep "$@" | paste -sd, || true)]"; }
+list() { echo "[$(pgrep -r D,R,S "$@" | paste -sd, || true)]"; }
 list -x llmster
 list -f '^[^ ]*/node [^ ]*hostctl.mjs supervise'
 list -f '^[^ ]*node .*/app/proxy.mjs'

@@ -12,6 +12,7 @@ import {
   thinker,
 } from "../e2e/box.ts";
 import { writeScriptModel } from "../lmstudio-sim/gguf/script-model.ts";
+import type { Traps } from "../lmstudio-sim/traps.ts";
 import { projectRoot, type Stack } from "../pulumi/stack.ts";
 
 /** The one that faults of a single model strike. */
@@ -49,12 +50,17 @@ export async function openPlace(name: string, say: (line: string) => void): Prom
     const up = await stack.up();
     if (up.exitCode !== 0) throw new Error(`the first up failed:\n${up.output}`);
     say(`the first up took ${up.seconds.toFixed(1)} s`);
-    await host.exec(`echo '{"loadMs":${loadMs}}' > ~/.lmstudio/.internal/sim-traps.json`);
+    await springTraps(host);
   } catch (error) {
     await close();
     throw error;
   }
   return { box, stack, baseUrl: `http://${host.address}:8080/v1`, key: teamKey, [Symbol.asyncDispose]: close };
+}
+
+/** On top of what always holds here; without any, what holds. */
+export async function springTraps(host: Box["host"], traps: Partial<Traps> = {}): Promise<void> {
+  await host.exec("cat > ~/.lmstudio/.internal/sim-traps.json", { stdin: JSON.stringify({ loadMs, ...traps }) });
 }
 
 /** A unit mounts it at every boot. A container has no loop devices of its own, and a restart forgets those that were made. */

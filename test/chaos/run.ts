@@ -1,8 +1,8 @@
 /** One fault after the other on one host under load, each judged before the next one comes. */
 import { mustHold, type Row } from "../e2e/rows.ts";
 import { changedSteps, type Outcome } from "../pulumi/stack.ts";
-import { faultsOf, wrongIn } from "./judge.ts";
-import { type Kind, type KindName, withinSeconds } from "./kinds.ts";
+import { everything, faultsOf, wrongIn } from "./judge.ts";
+import { type Ending, type Kind, type KindName, withinSeconds } from "./kinds.ts";
 import { rightAnswer, type SteadyLoad } from "./load.ts";
 import { look } from "./look.ts";
 import { changedSpec, declare, loadMs, models, type Place, victim } from "./place.ts";
@@ -18,6 +18,11 @@ export interface ChaosOptions {
   readonly ups: boolean;
   readonly say: (line: string) => void;
 }
+
+const quarantinedBy: Readonly<Partial<Record<Ending, string>>> = {
+  quarantined: victim,
+  "all quarantined": everything,
+};
 
 /** Of all models together; a swap while the daemon comes back may load one twice. */
 export const allLoadsSeconds = (models.length * loadMs) / 1000;
@@ -46,7 +51,7 @@ export class Chaos {
     await strikes[kind.name]({ place, moment }).catch((error: Error) => faults.push(error.message));
     const struck = performance.now();
     if (kind.ending === "next up") faults.push(...(await this.#up("the next up")));
-    const quarantined = kind.ending === "quarantined" ? victim : null;
+    const quarantined = quarantinedBy[kind.ending] ?? null;
     const seconds = await this.#until(quarantined, struck, faults);
     await repairs[kind.name]?.({ place, moment });
     if (ups) {
@@ -54,7 +59,7 @@ export class Chaos {
       faults.push(...(await this.#up("the second up after", true)));
       await this.#until(null, performance.now(), faults);
     }
-    faults.push(...(await this.#replies(kind, ups || kind.ending !== "quarantined")));
+    faults.push(...(await this.#replies(kind, ups || quarantined === null)));
     say(`${kind.name}: ${faults.length === 0 ? `${kind.ending} after ${seconds.toFixed(1)} s` : faults.join("; ")}`);
     return {
       name: `${kind.name}: ${kind.ending}`,

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { kill } from "../e2e/killing.ts";
 import { type KindName, withinSeconds } from "./kinds.ts";
 import { proof } from "./look.ts";
-import { models, type Place, putVictim, victim } from "./place.ts";
+import { models, type Place, putVictim, springTraps, victim } from "./place.ts";
 
 export interface Scene {
   readonly place: Place;
@@ -73,6 +73,17 @@ const overwritten = {
 export const strikes: Readonly<Record<KindName, Act>> = {
   "daemon-killed": onHost(killDaemon),
   "supervisor-killed": onHost("kill -9 $(systemctl show -p MainPID --value lmstack-supervisor.service)"),
+  "daemon-hangs": onHost("pkill -STOP -x llmster"),
+  "server-hangs": async (scene) => {
+    await springTraps(scene.place.box.host, { serverHangs: "once" });
+    // 28: no answer in time.
+    await onHost(
+      "while curl -s -m 1 -o /dev/null http://127.0.0.1:8081/lmstudio-greeting; [ $? = 28 ]; do sleep 0.2; done",
+    )(scene);
+    await springTraps(scene.place.box.host);
+  },
+  "supervisor-hangs": onHost("kill -STOP $(systemctl show -p MainPID --value lmstack-supervisor.service)"),
+  "daemon-dies-on": onHost(`for round in $(seq 18); do ${killDaemon}; sleep 2.5; done`),
   "proxy-killed": onHost(killProxy),
   "dockerd-killed": onHost("pkill -9 -x dockerd"),
   reboot: ({ place }) => place.box.host.reboot(),

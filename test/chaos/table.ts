@@ -8,6 +8,7 @@ export const chaosFile = join(projectRoot, "docs", "chaos.md");
 const endings: Readonly<Record<Ending, string>> = {
   healed: "healed by itself",
   quarantined: "that model quarantined with its reason, the others serve",
+  "all quarantined": "LM Studio quarantined with its reason; the proxy says so to its clients; healed by the next `up`",
   "next up": "healed by the next `up`",
 };
 

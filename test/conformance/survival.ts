@@ -176,13 +176,15 @@ export const survival: Readonly<Record<keyof Traps, Survival>> = {
   crashAfterRequests: {
     trap: "the process dies after it has served for a while",
     facts: ["LMS-238"],
-    lmstack: "the supervisor starts daemon, server and models again",
+    lmstack:
+      "the supervisor starts daemon, server and models again; where that holds for less than a minute five times in five minutes, it says so and tries every five minutes",
     shown: upAgain,
   },
   serverHangs: {
     trap: "connections are taken and nothing is answered",
     facts: ["LMS-239"],
-    lmstack: "three silent greetings in a row count as gone, and the server is started again",
+    lmstack:
+      "eight silent greetings in a row, some 16 s, count as hung: the server is stopped and started, and where that does not help the daemon is ended and started",
     shown: upAgain,
   },
   serverDoesNotListen: {

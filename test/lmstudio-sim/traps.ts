@@ -69,8 +69,8 @@ export interface Traps {
   crashAfterTokens: number | null;
   /** The whole process dies when it is asked for the Nth time. */
   crashAfterRequests: number | null;
-  /** Connections are taken and nothing is answered. */
-  serverHangs: boolean;
+  /** Connections are taken and nothing is answered; "once": by the server that runs, not by one that is started after it. */
+  serverHangs: boolean | "once";
   /** `server start` starts nothing. */
   serverDoesNotListen: boolean;
   /** The whole process dies as soon as it has started. */

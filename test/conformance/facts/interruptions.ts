@@ -60,7 +60,7 @@ export const interruptions: readonly Fact[] = [
     id: "LMS-239",
     words: "the server may hang: it takes connections and answers nothing, the greeting neither",
     source: "lms#588, BT#1967",
-    lmstack: "three silent greetings in a row count as gone",
+    lmstack: "eight silent greetings in a row count as hung: the server is started again, then the daemon",
     traps: { serverHangs: true },
     changes: async (scratch) => {
       const port = await freePort();

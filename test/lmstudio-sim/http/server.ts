@@ -37,12 +37,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
   const endpoints = routes(store);
   let lastId = 0;
   let asked = 0;
+  const spared = options.traps().serverHangs === "once";
   const server = createServer((request, response) => {
     lastId += 1;
     if (request.method === "POST") asked += 1;
     const traps = options.traps();
     if (traps.crashAfterRequests !== null && asked >= traps.crashAfterRequests) process.kill(process.pid, "SIGKILL");
-    if (traps.serverHangs) return;
+    if (traps.serverHangs === true || (traps.serverHangs === "once" && !spared)) return;
     void answer(options, endpoints, request, response, lastId);
   });
   // A generation may take hours, and a client may send its body slowly; LM Studio has no limit of its own on either.

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Expected, faultsOf, type Reply, type Snapshot, wrongIn } from "../../chaos/judge.ts";
+import { type Expected, everything, faultsOf, type Reply, type Snapshot, wrongIn } from "../../chaos/judge.ts";
 
 const all: Expected = { models: ["a@8192", "b@4096"], quarantined: null };
 const right: Snapshot = {
@@ -47,6 +47,25 @@ describe("the judge of a host", () => {
       models: { a: { state: "ready" }, b: { state: "failed", reason: "its file is gone" } },
     },
   };
+
+  test("wants LM Studio left alone when it is quarantined as a whole, with a report that says so", () => {
+    const lmstudio = { state: "failed", reason: "it dies (quarantined: tried again later)" };
+    const report = { pid: 20, lmstudio, models: {} };
+    const still: Snapshot = { ...right, daemons: [], instances: null, report };
+    const wanted = { ...all, quarantined: everything };
+    expect(faultsOf(still, wanted)).toEqual([]);
+    expect(faultsOf(still, all)).not.toEqual([]);
+    for (const change of [
+      { daemons: [10] },
+      { report: { ...report, lmstudio: { state: "failed", reason: "it dies" } } },
+      { report: { ...report, lmstudio: { state: "working" } } },
+      { report: { ...report, pid: 19 } },
+      { report: null },
+      { supervisors: [] },
+      { proxies: [] },
+    ])
+      expect(faultsOf({ ...still, ...change }, wanted)).not.toEqual([]);
+  });
 
   test("wants a quarantined model reported with its reason, and all else as ever", () => {
     expect(faultsOf(quarantined, { ...all, quarantined: "b" })).toEqual([]);

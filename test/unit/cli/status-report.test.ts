@@ -65,6 +65,11 @@ test("a host without anything of lmstack is not ready, and says how to begin", (
   expect(reportLines(bare).join("\n")).toMatch(/nothing of lmstack.*lmstack up/);
 });
 
+test("what the supervisor cannot bring about is told with its reason and what to do", () => {
+  const failing = { lmstudio: "it dies again and again (quarantined: tried again every 5 minutes); look at the logs" };
+  expect(reportLines(report({ ...observed(), failing })).join("\n")).toContain(`lmstudio: ${failing.lmstudio}`);
+});
+
 test("the supervisor's journal is told in words, the newest last, ten lines of it", () => {
   const journal = Array.from({ length: 12 }, (_, index) => ({
     at: `2026-11-28T01:00:${10 + index}.123Z`,

@@ -69,6 +69,38 @@ test.concurrent("a daemon that dies of requests, or hangs, is up again with its 
   await expect.poll(() => host.processes("llmster"), bothLoaded).toHaveLength(1);
 });
 
+test.concurrent("a daemon that does not move any more is ended, and another one serves", long, async ({ expect }) => {
+  await using host = await Scratch.make({ traps: { traps: { lmsDelayMs: 60 } } });
+  await host.must("converge", "lmstudio", host.lmstudio());
+  await host.must("converge", "model", host.model("alpha"));
+  const [hung = 0] = await host.processes("llmster");
+  process.kill(hung, "SIGSTOP");
+  const others = async () => (await host.processes("llmster")).filter((pid) => pid !== hung);
+  await expect.poll(others, { timeout: 80_000, interval: 500 }).toHaveLength(1);
+  await expect.poll(() => host.instances(), bothLoaded).toEqual(["alpha"]);
+  expect(await host.processes("llmster")).toEqual(await others());
+  const { journal } = await host.observe();
+  expect(journal).toContainEqual(expect.objectContaining({ what: `ending the daemon of pid ${hung}`, ok: true }));
+});
+
+test.concurrent(
+  "a daemon that dies again and again is quarantined with its reason, and the next up tries at once",
+  long,
+  async ({ expect }) => {
+    await using host = await Scratch.make({ traps: { traps: { lmsDelayMs: 60 } } });
+    await host.must("converge", "lmstudio", host.lmstudio());
+    const failing = async () => {
+      for (const pid of await host.processes("llmster")) process.kill(pid, "SIGKILL");
+      return (await host.observe()).failing?.lmstudio ?? "";
+    };
+    await expect.poll(failing, { timeout: 80_000, interval: 1500 }).toMatch(/again and again.*quarantined.*`up`/);
+    expect(await host.processes("llmster")).toEqual([]);
+    await host.must("converge", "lmstudio", host.lmstudio({ token: "t2" }));
+    expect(await host.processes("llmster")).toHaveLength(1);
+    expect((await host.observe()).failing).toEqual({});
+  },
+);
+
 test.concurrent(
   "a model for which the GPU has no room is refused with the reason, and the one beside it serves on",
   long,

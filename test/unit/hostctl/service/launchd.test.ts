@@ -34,6 +34,7 @@ const service = (become: Become, endMs = 0, word = "one & two") =>
     mounts: [],
     stopSeconds: 5,
     reloads: true,
+    rootFirst: [],
   });
 const target = "system/dev.lmstack.proxy";
 const said = async () => await readFile(join(mac.host.paths.logs, "lmstack-proxy.log"), "utf8").catch(() => "");

@@ -51,6 +51,7 @@ describe("the systemd unit", () => {
     mounts: ["/models", "/mnt/more models"],
     stopSeconds: 15,
     reloads: false,
+    rootFirst: [["/usr/bin/nvidia-modprobe", "-u"]],
   };
   test("of the system runs as the user, waits for the models' mounts, and takes its daemon along when it ends", () => {
     expect(renderSystemdUnit({ ...unit, user: "gpu" })).toMatchInlineSnapshot(`
@@ -64,26 +65,50 @@ describe("the systemd unit", () => {
       [Service]
       Type=notify
       NotifyAccess=all
+      TimeoutStartSec=300
+      WatchdogSec=30
+      WatchdogSignal=SIGKILL
       User=gpu
       Environment="HOME=/home/g p"
       WorkingDirectory=/home/g p
+      ExecStartPre=-+/usr/bin/nvidia-modprobe -u
       ExecStart="/home/g p/.lmstack/current/node" "/home/g p/hostctl.mjs" supervise
       Restart=always
       RestartSec=2
+      RestartSteps=4
+      RestartMaxDelaySec=15
       KillMode=mixed
       TimeoutStopSec=15
       OOMPolicy=continue
       LimitNOFILE=65536
+      LimitCORE=0
       NoNewPrivileges=yes
+      CapabilityBoundingSet=
+      ProtectSystem=full
+      ProtectProc=invisible
+      ProtectKernelTunables=yes
+      ProtectKernelModules=yes
+      ProtectKernelLogs=yes
+      ProtectControlGroups=yes
+      ProtectHostname=yes
+      RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+      RestrictRealtime=yes
+      RestrictSUIDSGID=yes
+      LockPersonality=yes
+      SystemCallArchitectures=native
+      SystemCallFilter=~@clock @cpu-emulation @module @mount @obsolete @raw-io @reboot @swap
+      SystemCallErrorNumber=EPERM
 
       [Install]
       WantedBy=multi-user.target
       "
     `);
   });
-  test("of the user names no user and no mounts", () => {
+  test("of the user names no user and no mounts, and keeps its groups and the driver's setuid helper", () => {
     const text = renderSystemdUnit(unit);
-    expect(text).not.toMatch(/^User=|RequiresMountsFor/m);
+    expect(text).not.toMatch(/^User=|RequiresMountsFor|ExecStartPre/m);
+    expect(text).not.toMatch(/^(NoNewPrivileges|Protect\w+|Private\w+|Restrict\w+|SystemCall\w+|LockPersonality)=/m);
+    expect(text).toMatch(/^WatchdogSec=30$/m);
     expect(text).toContain("WantedBy=default.target");
   });
   test("lets a person put new settings to work without a gap, where the program can", () => {
