@@ -1,6 +1,7 @@
 /** The documents on stdin, checked again here: an older or newer operator's machine may have sent them. */
 import { isAbsolute } from "node:path";
 import { z } from "zod";
+import { kvCacheTypes } from "../infra/spec/kv-cache.ts";
 import { keysFileSchema } from "../infra/spec/proxy-config.ts";
 import { HostFailure } from "./failure.ts";
 
@@ -69,6 +70,8 @@ const model = modelFile.safeExtend({
     gpu: z.union([z.enum(["max", "off"]), z.number().min(0).max(1)]),
     contextLength: z.int().min(1),
     parallel: z.int().min(1),
+    flashAttention: z.boolean().exactOptional(),
+    kvCacheType: z.enum(kvCacheTypes).exactOptional(),
   }),
   order: z.int(),
 });

@@ -168,6 +168,7 @@ function ownFolders(host: Host): string[] {
     ...first,
     join(host.paths.state, "imports"),
     join(host.paths.state, "incidents"),
+    join(host.paths.state, "model-defaults"),
     host.paths.lmstudio,
     join(host.paths.lmstudio, ".internal"),
   ];

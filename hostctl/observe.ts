@@ -12,9 +12,10 @@ import { isLoopback, listeners, ownerOf } from "./listeners.ts";
 import { greeting, instances } from "./lmstudio/http.ts";
 import { installedVersion } from "./lmstudio/installation.ts";
 import { daemonStatus, type LoadedInstance } from "./lmstudio/lms.ts";
+import { modelDefaults, modelDefaultsDrift } from "./lmstudio/model-defaults.ts";
 import { settingsDrift } from "./lmstudio/settings.ts";
 import { isSame } from "./process.ts";
-import { importTargets } from "./resources/import.ts";
+import { exactPath, importTargets } from "./resources/import.ts";
 import { isVerified } from "./resources/model-file.ts";
 import { observeProxyFiles } from "./resources/proxy-files.ts";
 import { observedService, recordedService } from "./service/record.ts";
@@ -107,6 +108,7 @@ async function observeModel(
       () => false,
     ),
     verified: await isVerified(host, model),
+    defaultsDrift: await modelDefaultsDrift(host, exactPath(model), modelDefaults(model.load)),
     instances: all
       .filter(({ identifier }) => identifier === model.id || identifier.match(/^(.+):\d+$/)?.[1] === model.id)
       .map(({ identifier, contextLength, parallel }) => ({ identifier, contextLength, parallel })),

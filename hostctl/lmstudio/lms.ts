@@ -11,6 +11,7 @@ import type { Host } from "../host.ts";
 import { pause } from "../pause.ts";
 import { isAlive } from "../process.ts";
 import { daemonsOf, endDaemon } from "./daemons.ts";
+import { applyModelDefaults, type ModelDefaults } from "./model-defaults.ts";
 import { lmsSurroundings } from "./surroundings.ts";
 
 export interface DaemonStatus {
@@ -36,6 +37,8 @@ export interface LoadRequest {
   readonly contextLength: number;
   readonly parallel: number;
   readonly gpu: "max" | "off" | number;
+  /** What there are no flags for; absent is none. */
+  readonly defaults?: ModelDefaults;
 }
 
 export interface Engine {
@@ -195,6 +198,7 @@ export async function load(
   const deadline = Date.now() + 15 * second;
   for (;;) {
     await requireDaemon(host, "load");
+    await applyModelDefaults(host, request.exactPath, request.defaults ?? {});
     const outcome = await lms(host, args, { timeoutMs: 1800 * second, ...options });
     const output = `${outcome.stdout}\n${outcome.stderr}`;
     if (outcome.code === 0 && !/^error/im.test(output)) return;

@@ -4,11 +4,13 @@ import { asFailure, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { clearIncidents } from "../incidents.ts";
 import { instances } from "../lmstudio/http.ts";
+import { applyModelDefaults, pathsWithDefaults } from "../lmstudio/model-defaults.ts";
 import { supervisorService } from "../service/service.ts";
 import { askSupervisor, settled } from "../supervisor/ask.ts";
 import {
   desiredModel,
   dropModel,
+  readDesired,
   readLmstudio,
   readModel,
   type StoredModel,
@@ -39,6 +41,8 @@ export async function convergeModel(host: Host, document: ModelDocument): Promis
     await dropUnnamed(host, (await readFetched(host, document)) ?? []);
     const stored = await storedModel(host, document);
     const wanted = desiredModel(stored, lmstudio.engine ?? null);
+    // Every load of the supervisor writes them too; here it is what a person changed since that is put right.
+    changes.push(...(await applyModelDefaults(host, stored.exactPath, wanted.defaults ?? {})));
     await storeModel(host, stored);
     const service = supervisorService(host, document.become, lmstudio.mounts);
     if (!(await service.state()).active) await service.start();
@@ -56,8 +60,10 @@ export async function convergeModel(host: Host, document: ModelDocument): Promis
       await dropModel(host, document.id);
       await undoImport(host, document.id);
     }
+    await sweepDefaults(host);
     throw error;
   }
+  await sweepDefaults(host);
   await clearIncidents(host, `model-${document.id}`);
   await storeToken(host, `model-${document.id}`, document.token);
   const loadedNow = await loaded(lmstudio.backendPort, document.id);
@@ -71,6 +77,13 @@ async function storedModel(host: Host, document: ModelDocument): Promise<StoredM
   const told = document.sha256 === undefined ? await readFetched(host, document) : null;
   const known = told === null ? document : { ...document, sha256: told };
   return { document: known, exactPath: exactPath(document), file: first.path };
+}
+
+/** Takes back the defaults of files that no declared model has any more. */
+async function sweepDefaults(host: Host): Promise<void> {
+  const { models } = await readDesired(host);
+  for (const path of await pathsWithDefaults(host))
+    if (!models.some(({ exactPath }) => exactPath === path)) await applyModelDefaults(host, path, {});
 }
 
 async function loaded(port: number, id: string): Promise<string | null> {
@@ -92,6 +105,7 @@ export async function removeModel(host: Host, id: string): Promise<void> {
       (status) => status.models[id] === undefined && status.surplus.every((one) => one !== id),
     );
   }
+  await sweepDefaults(host);
   await undoImport(host, id);
   await clearIncidents(host, `model-${id}`);
   await dropToken(host, `model-${id}`);

@@ -6,6 +6,7 @@ import { readJson, writeJson } from "../atomic-file.ts";
 import { digestOf } from "../digest.ts";
 import type { Host } from "../host.ts";
 import type { Engine } from "../lmstudio/lms.ts";
+import { modelDefaults } from "../lmstudio/model-defaults.ts";
 import type { Desired, DesiredModel } from "./decide.ts";
 
 /** A model document with what its import found out. */
@@ -72,7 +73,9 @@ export function lmstudioDigest(document: LmstudioDocument): string {
 export function desiredModel(stored: StoredModel, engine: Engine | null): DesiredModel {
   const { document, exactPath } = stored;
   const { contextLength, parallel, gpu } = document.load;
-  const request = { exactPath, identifier: document.id, contextLength, parallel, gpu };
+  const wanted = modelDefaults(document.load);
+  const defaults = Object.keys(wanted).length === 0 ? {} : { defaults: wanted };
+  const request = { exactPath, identifier: document.id, contextLength, parallel, gpu, ...defaults };
   // Order and token are not part of it: an instance stays right when only they change.
   return { ...request, digest: digestOf({ ...request, engine, sha256: document.sha256, file: stored.file }) };
 }

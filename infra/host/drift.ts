@@ -100,6 +100,8 @@ function modelReasons(model: Documents["models"][number], seen: Observed["models
       reasons.push(`it is loaded with parallel ${parallel} instead of ${model.load.parallel}`);
     }
   }
+  const { defaultsDrift = [] } = seen;
+  if (defaultsDrift.length > 0) reasons.push(`its defaults in LM Studio were changed: ${defaultsDrift.join(", ")}`);
   const doubles = seen.instances
     .filter(({ identifier }) => identifier !== model.id)
     .map(({ identifier }) => identifier);

@@ -3,6 +3,8 @@
  * Types only, so that both sides share them without sharing code.
  */
 
+import type { KvCacheType } from "./kv-cache.ts";
+
 /** How privileged acts happen on the host: `sudo` means `sudo -n`, `none` means only what the user may do. */
 export type Become = "sudo" | "none";
 
@@ -68,7 +70,13 @@ export interface ModelDocument extends ModelFileDocument {
   readonly import: "symlink" | "hard-link" | "copy" | "move";
   readonly publisher: string;
   readonly repo: string;
-  readonly load: { readonly gpu: "max" | "off" | number; readonly contextLength: number; readonly parallel: number };
+  readonly load: {
+    readonly gpu: "max" | "off" | number;
+    readonly contextLength: number;
+    readonly parallel: number;
+    readonly flashAttention?: boolean | undefined;
+    readonly kvCacheType?: KvCacheType | undefined;
+  };
   /** Position in the declared order: models load in this order. */
   readonly order: number;
 }
@@ -184,6 +192,8 @@ export interface ObservedModel {
   /** The file in LM Studio's models folder (or what the link points to) exists. */
   readonly imported: boolean;
   readonly verified: boolean;
+  /** Keys in LM Studio's defaults of the model whose value is not the declared one. */
+  readonly defaultsDrift?: readonly string[];
   readonly instances: readonly {
     readonly identifier: string;
     readonly contextLength: number | null;

@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { kvCacheTypes } from "./kv-cache.ts";
 import { searchSchema } from "./proxy-config.ts";
 
 const port = z.int().min(1).max(65535);
@@ -101,6 +102,11 @@ const model = z.strictObject({
         .default("max"),
       contextLength: z.int().min(256).max(16_777_216).default(200_000),
       parallel: z.int().min(1).max(256).default(2),
+      flashAttention: z.boolean().optional().describe("Goes into LM Studio's defaults of the model"),
+      kvCacheType: z
+        .enum(kvCacheTypes)
+        .optional()
+        .describe("Type of the key and value cache, of both; a quantised one switches flash attention on"),
     })
     .prefault({}),
   thinking: z.enum(["off", "on", "client"]).default("off"),

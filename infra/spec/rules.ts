@@ -1,6 +1,7 @@
 /** Rules that span several keys. Each takes only the parts it needs, so that one broken section does not hide faults in another. */
 import { type Fault, fault, nearest, shown } from "./faults.ts";
 import type { HostSpec, ModelSpec } from "./host-spec.ts";
+import { isQuantised } from "./kv-cache.ts";
 import { defaultRepo, fileName, hubUrl, partNames, partOf } from "./model-names.ts";
 
 /** Sections that were readable by themselves; models keep their place. */
@@ -93,9 +94,18 @@ function* downloadFaults({ source, sha256 }: ModelSpec, at: string): Iterable<Fa
   }
 }
 
+function* loadFaults({ load }: ModelSpec, at: string): Iterable<Fault> {
+  const { flashAttention, kvCacheType } = load;
+  if (flashAttention === false && isQuantised(kvCacheType)) {
+    const expected = "f16 or f32, since the engine refuses a quantised V cache without flash attention";
+    const next = `remove ${at}.load.flashAttention, or choose kvCacheType: f16`;
+    yield fault(`${at}.load.kvCacheType`, `${kvCacheType} with flashAttention: false`, expected, next);
+  }
+}
+
 function* modelFaults(models: readonly (ModelSpec | undefined)[]): Iterable<Fault> {
   const ids = new Map<string, number>();
-  const targets = new Map<string, { index: number; source: string }>();
+  const targets = new Map<string, { index: number; source: string; defaults: string }>();
   for (const [index, model] of models.entries()) {
     if (!model) continue;
     const at = `models[${index}]`;
@@ -106,6 +116,7 @@ function* modelFaults(models: readonly (ModelSpec | undefined)[]): Iterable<Faul
       yield fault(`${at}.id`, found, "an id of its own", `rename models[${earlier}] or ${at}`);
     }
     ids.set(model.id.toLowerCase(), index);
+    yield* loadFaults(model, at);
     const ofSource = [...sourceFaults(model, at)];
     yield* ofSource;
     if (ofSource.some(({ where }) => where.startsWith(`${at}.source`))) continue;
@@ -113,11 +124,18 @@ function* modelFaults(models: readonly (ModelSpec | undefined)[]): Iterable<Faul
     const target = `${model.publisher}/${model.repo ?? defaultRepo(file)}/${file}`;
     const same = targets.get(target);
     const source = JSON.stringify(model.source);
+    const { flashAttention, kvCacheType } = model.load;
+    const defaults = JSON.stringify({ flashAttention, kvCacheType });
+    if (same && same.defaults !== defaults) {
+      const found = `other values of flashAttention or kvCacheType than models[${same.index}], which has the same file`;
+      const next = `give ${at} a publisher or repo of its own`;
+      yield fault(`${at}.load`, found, "one value: LM Studio keeps them by file", next);
+    }
     if (same && same.source !== source) {
       const found = `the place ${target}, taken by models[${same.index}]`;
       yield fault(`${at}.source`, found, "one source for one place", `give ${at} a publisher or repo of its own`);
     }
-    targets.set(target, { index, source });
+    targets.set(target, { index, source, defaults });
   }
 }
 

@@ -1,6 +1,6 @@
 /** The HTTP server alone, in the caller's process: no install, no `lms`, models from a list. For tests of what stands in front of LM Studio. */
 import { Instances } from "./daemon/instances.ts";
-import { defaultSettings, type Settings } from "./daemon/settings.ts";
+import { defaultSettings, noModelDefaults, type Settings } from "./daemon/settings.ts";
 import { engineOf } from "./engine/choose.ts";
 import { startHttpServer } from "./http/server.ts";
 import { type JournalEntry, memoryJournal } from "./journal.ts";
@@ -69,6 +69,7 @@ export async function startSimServer(options: SimServerOptions = {}): Promise<Si
     catalog: () => catalog,
     settings: () => ({ ...defaultSettings, ...settings }),
     modelDefaults: (model) => ({
+      ...noModelDefaults,
       enableThinking: byPath.get(model.path)?.enableThinking ?? null,
       contextLength: byPath.get(model.path)?.contextLength ?? null,
       parallel: byPath.get(model.path)?.parallel ?? null,

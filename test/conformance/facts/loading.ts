@@ -271,7 +271,64 @@ export const loading: readonly Fact[] = [
       assert.deepEqual(await contextAndSlots(scratch), [2048, 1]);
     },
   },
+  {
+    id: "LMS-280",
+    words:
+      "a model's default `llm.load.llama.flashAttention` applies to its next load, and `GET /api/v1/models` tells it",
+    source: defaults,
+    lmstack: "writes `load.flashAttention` there before each load: `lms load` has no flag",
+    changes: async (scratch) => {
+      await scratch.modelDefaults({ "llm.load.llama.flashAttention": false });
+      await scratch.serve();
+      await scratch.load("X");
+      const { models } = (await (await fetch(`http://127.0.0.1:${scratch.port}/api/v1/models`)).json()) as Listing;
+      const mine = models.flatMap(({ loaded_instances }) => loaded_instances).find(({ id }) => id === "X");
+      assert.equal(mine?.config.flash_attention, false);
+    },
+  },
+  {
+    id: "LMS-281",
+    words: "the types of the cache are `{checked, value}` there, and a quantised one takes less memory",
+    source: defaults,
+    lmstack: "writes `load.kvCacheType` there for keys and values, before each load",
+    traps: { gpuMemoryBytes: gib },
+    changes: async (scratch) => {
+      const flags = ["-c", "8192", "--parallel", "1"];
+      const again = () => scratch.lms("load", "--exact", scratch.model.path, "--identifier", "X", ...flags, "-y");
+      assert.equal((await again()).code, 1);
+      const q8 = { checked: true, value: "q8_0" };
+      const types = { "llm.load.llama.kCacheQuantizationType": q8, "llm.load.llama.vCacheQuantizationType": q8 };
+      await scratch.modelDefaults({ "llm.load.llama.flashAttention": true, ...types });
+      assert.equal((await again()).code, 0);
+    },
+  },
+  {
+    id: "LMS-282",
+    words:
+      "a quantised V cache without flash attention fails the load: `V Cache Quantization requires flash attention to be enabled.`",
+    source: "seen",
+    lmstack: "switches flash attention on beside it, and refuses the contradiction in a spec",
+    changes: async (scratch) => {
+      await scratch.modelDefaults({
+        "llm.load.llama.flashAttention": false,
+        "llm.load.llama.vCacheQuantizationType": { checked: true, value: "q4_0" },
+      });
+      ran(await scratch.lms("load", "--exact", scratch.model.path, "-y"), 1, {
+        out: /./,
+        err: /V Cache Quantization requires flash attention to be enabled\./,
+      });
+    },
+  },
 ];
+
+interface Listing {
+  readonly models: readonly {
+    readonly loaded_instances: readonly {
+      readonly id: string;
+      readonly config: { readonly flash_attention: boolean };
+    }[];
+  }[];
+}
 
 async function realFolder(scratch: Scratch): Promise<string> {
   return (await scratch.readJson("settings.json")).downloadsFolder ?? scratch.file("models");

@@ -11,6 +11,18 @@ import { Slots } from "./slots.ts";
 /** Of the key and value cache: near to that of a model of some 30 billion parameters, at 16 bits. */
 const cacheBytesPerToken = 128 * 1024;
 
+/** Bits of one figure of a cache of that type, block scales included. */
+const cacheBits: Readonly<Record<string, number>> = {
+  f32: 32,
+  q8_0: 8.5,
+  q5_1: 6,
+  q5_0: 5.5,
+  q4_1: 5,
+  q4_0: 4.5,
+  iq4_nl: 4.5,
+};
+const bitsOf = (type: string): number => cacheBits[type] ?? 16;
+
 export interface Instance {
   readonly identifier: string;
   readonly model: DownloadedModel;
@@ -76,6 +88,9 @@ export class Instances {
       });
     }
     const defaults = modelDefaults?.(model) ?? noModelDefaults;
+    // Whatever a model without a word about flash attention is loaded with, it is not to be relied on.
+    if (bitsOf(defaults.vCacheType) < 16 && defaults.flashAttention !== true)
+      throw new Error("Failed to load model: V Cache Quantization requires flash attention to be enabled.");
     const { contextLength, parallel, bytes, fits } = this.estimate(request);
     if (!fits)
       throw new Error(`Failed to load model: not enough GPU memory, ${Math.ceil(bytes / 2 ** 20)} MiB are needed`);
@@ -112,7 +127,9 @@ export class Instances {
       Math.min(settings().defaultContextLength, model.maxContextLength);
     // Four slots unless somebody says otherwise, as in LM Studio's schema.
     const parallel = request.parallel ?? defaults.parallel ?? 4;
-    const bytes = gpu === "off" ? 0 : model.sizeBytes + contextLength * parallel * cacheBytesPerToken;
+    const cacheShare = (bitsOf(defaults.kCacheType) + bitsOf(defaults.vCacheType)) / 32;
+    const cache = Math.round(contextLength * parallel * cacheBytesPerToken * cacheShare);
+    const bytes = gpu === "off" ? 0 : model.sizeBytes + cache;
     const taken = this.list().reduce((sum, { gpuBytes }) => sum + gpuBytes, 0);
     return {
       contextLength,

@@ -123,9 +123,19 @@ export interface ModelDefaults {
   readonly enableThinking: boolean | null;
   readonly contextLength: number | null;
   readonly parallel: number | null;
+  readonly flashAttention: boolean | null;
+  readonly kCacheType: string;
+  readonly vCacheType: string;
 }
 
-export const noModelDefaults: ModelDefaults = { enableThinking: null, contextLength: null, parallel: null };
+export const noModelDefaults: ModelDefaults = {
+  enableThinking: null,
+  contextLength: null,
+  parallel: null,
+  flashAttention: null,
+  kCacheType: "f16",
+  vCacheType: "f16",
+};
 
 export function readModelDefaults(home: string, model: DownloadedModel): ModelDefaults {
   const file = readJson(join(home, ".internal", "user-concrete-model-default-config", `${model.path}.json`));
@@ -135,9 +145,16 @@ export function readModelDefaults(home: string, model: DownloadedModel): ModelDe
     return fields.find((candidate) => candidate.key === key)?.value;
   };
   const number = (value: unknown): number | null => (typeof value === "number" ? value : null);
-  const thinking = field("operation", "llm.prediction.reasoning.enableThinking");
+  const boolean = (value: unknown): boolean | null => (typeof value === "boolean" ? value : null);
+  const cacheType = (key: string): string => {
+    const { checked, value } = (field("load", key) ?? {}) as { checked?: boolean; value?: string };
+    return checked === true && value !== undefined ? value : "f16";
+  };
   return {
-    enableThinking: typeof thinking === "boolean" ? thinking : null,
+    enableThinking: boolean(field("operation", "llm.prediction.reasoning.enableThinking")),
+    flashAttention: boolean(field("load", "llm.load.llama.flashAttention")),
+    kCacheType: cacheType("llm.load.llama.kCacheQuantizationType"),
+    vCacheType: cacheType("llm.load.llama.vCacheQuantizationType"),
     contextLength: number(field("load", "llm.load.contextLength")),
     parallel: number(field("load", "llm.load.numParallelSessions")),
   };

@@ -52,7 +52,7 @@ export const nativeModels = (instances: Instances, traps: Traps): unknown => ({
         config: {
           context_length: instance.contextLength,
           parallel: instance.parallel,
-          flash_attention: true,
+          flash_attention: instance.defaults.flashAttention ?? true,
           eval_batch_size: 2048,
           offload_kv_cache_to_gpu: instance.gpu !== "off",
         },

@@ -83,6 +83,37 @@ describe("a host", () => {
     expect((await host.files()).filter((path) => path.includes("alpha"))).toEqual([]);
   });
 
+  test("loads a model with its defaults, anew when they change, and puts right what somebody made of them", {
+    timeout: 120_000,
+  }, async () => {
+    await using host = await Scratch.make();
+    const flash = async () => {
+      const answer = await fetch(`http://127.0.0.1:${host.port}/api/v1/models`);
+      const { models } = (await answer.json()) as {
+        models: { loaded_instances: { id: string; config: { flash_attention: boolean } }[] }[];
+      };
+      return models.flatMap(({ loaded_instances }) => loaded_instances).map(({ config }) => config.flash_attention);
+    };
+    const withDefaults = (more: object) => host.model("alpha", { load: { ...host.model("alpha").load, ...more } });
+    await host.must("converge", "lmstudio", host.lmstudio());
+    const model = withDefaults({ flashAttention: false });
+    await host.must("converge", "model", model);
+    expect(await flash()).toEqual([false]);
+    expect((await host.must("converge", "model", model)).changed).toEqual([]);
+    const file = join(host.home, ".lmstudio/.internal/user-concrete-model-default-config/local/alpha/alpha.gguf.json");
+    await writeFile(file, "{}");
+    await host.lms("unload", "alpha");
+    await expect.poll(flash, { timeout: 15_000 }).toEqual([false]);
+    await writeFile(file, "{}");
+    expect((await host.observe([model])).models.alpha?.defaultsDrift).toEqual(["llm.load.llama.flashAttention"]);
+    await host.must("converge", "model", model);
+    expect((await host.observe([model])).models.alpha?.defaultsDrift).toEqual([]);
+    await host.must("converge", "model", withDefaults({ kvCacheType: "q8_0" }));
+    expect(await flash()).toEqual([true]);
+    await host.must("remove", "model", model);
+    expect((await host.files()).filter((path) => path.includes("model-default-config"))).toEqual([]);
+  });
+
   test("is repaired by its supervisor, which tells what had happened", { timeout: 120_000 }, async () => {
     await using host = await Scratch.make();
     await host.must("converge", "lmstudio", host.lmstudio());

@@ -43,6 +43,14 @@ const deeds: readonly (readonly [string, (seen: Loose) => void, string[], RegExp
     /parallel 1 instead of 2/,
   ],
   [
+    "the model's defaults in LM Studio are changed",
+    (s) => {
+      Object.assign(s.models[model], { defaultsDrift: ["llm.load.llama.flashAttention"] });
+    },
+    [`model-${model}`],
+    /defaults in LM Studio were changed: llm\.load\.llama\.flashAttention/,
+  ],
+  [
     "the model is loaded twice",
     (s) => {
       s.models[model].instances.push({ identifier: `${model}:2`, contextLength: 1, parallel: 1 });

@@ -54,6 +54,19 @@ const wrong: readonly (readonly [string, Readonly<Record<string, unknown>>, stri
     /own/,
   ],
   ["an id with a slash", { "models[0].id": "a/b" }, "models[0].id", /letters, digits/],
+  [
+    "a quantised cache without flash attention",
+    { "models[0].load": { kvCacheType: "q8_0", flashAttention: false } },
+    "models[0].load.kvCacheType",
+    /remove models\[0\]\.load\.flashAttention/,
+  ],
+  ["a cache of no known type", { "models[0].load": { kvCacheType: "q3" } }, "models[0].load.kvCacheType", /q8_0/],
+  [
+    "one file with two kinds of defaults",
+    { "models[1]": { ...exampleSpec().models[0], id: "other", load: { flashAttention: false } } },
+    "models[1].load",
+    /by file/,
+  ],
   ["no source", { "models[0].source": {} }, "models[0].source", /exactly one/],
   ["two sources", { "models[0].source.url": "https://x/y.gguf" }, "models[0].source", /path and url/],
   [
