@@ -14,10 +14,18 @@ export function get(where: Where, path: string, timeoutMs: number): Promise<Answ
 }
 
 /** Rejects when nobody answered in time. `timeoutMs` bounds the whole exchange. */
-export function send(where: Where, method: string, path: string, body: unknown, timeoutMs: number): Promise<Answer> {
+export function send(
+  where: Where,
+  method: string,
+  path: string,
+  body: unknown,
+  timeoutMs: number,
+  fields: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
   const text = body === null ? null : JSON.stringify(body);
-  const headers =
+  const framing =
     text === null ? {} : { "content-type": "application/json", "content-length": String(Buffer.byteLength(text)) };
+  const headers = { ...framing, ...fields };
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(timeoutMs);
     const outgoing = request({ ...where, method, path, headers, agent: false, signal }, (response) => {

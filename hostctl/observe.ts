@@ -2,6 +2,7 @@
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { ObserveDocument, Observed, ObservedModel } from "../infra/spec/host-documents.ts";
+import { modelOfInstance } from "../infra/spec/model-names.ts";
 import { readAdopted } from "./adoption.ts";
 import { readJson } from "./atomic-file.ts";
 import { containersOf, imagePresent } from "./docker.ts";
@@ -110,7 +111,12 @@ async function observeModel(
     verified: await isVerified(host, model),
     defaultsDrift: await modelDefaultsDrift(host, exactPath(model), modelDefaults(model.load)),
     instances: all
-      .filter(({ identifier }) => identifier === model.id || identifier.match(/^(.+):\d+$/)?.[1] === model.id)
-      .map(({ identifier, contextLength, parallel }) => ({ identifier, contextLength, parallel })),
+      .filter(({ identifier }) => modelOfInstance(identifier.replace(/:\d+$/, "")) === model.id)
+      .map(({ identifier, contextLength, parallel }) => ({
+        // Whichever of its names it has, it is the model.
+        identifier: modelOfInstance(identifier),
+        contextLength,
+        parallel,
+      })),
   };
 }

@@ -185,16 +185,7 @@ export async function load(
   request: LoadRequest,
   options: Pick<RunOptions, "signal" | "onPid">,
 ): Promise<void> {
-  const args = ["load", "--exact", request.exactPath, "--identifier", request.identifier];
-  args.push(
-    "--context-length",
-    String(request.contextLength),
-    "--parallel",
-    String(request.parallel),
-    "--gpu",
-    String(request.gpu),
-    "-y",
-  );
+  const args = ["load", ...loadFlags(request), "--identifier", request.identifier];
   const deadline = Date.now() + 15 * second;
   for (;;) {
     await requireDaemon(host, "load");
@@ -212,6 +203,17 @@ export async function load(
       "if memory is short, lower load.contextLength or load.parallel",
     );
   }
+}
+
+function loadFlags({ exactPath, contextLength, parallel, gpu }: LoadRequest): string[] {
+  const figures = ["--context-length", String(contextLength), "--parallel", String(parallel), "--gpu", String(gpu)];
+  return ["--exact", exactPath, ...figures, "-y"];
+}
+
+/** What LM Studio says that a load would take: text on stderr, exit 0 whatever it says. */
+export async function estimateLoad(host: Host, request: LoadRequest): Promise<string> {
+  await requireDaemon(host, "load");
+  return (await lms(host, ["load", ...loadFlags(request), "--estimate-only"])).stderr;
 }
 
 /** An unknown identifier exits 0 as well; the caller looks again. */

@@ -7,13 +7,12 @@ import type { Where } from "../http.ts";
 import { askAt } from "./ask.ts";
 
 export interface ProofWish {
-  /** `pulse`: one token, for a look every few minutes. `full`: every endpoint, thinking, a tool, the context. */
   readonly depth: Depth;
   /** `where` is LM Studio itself, not the proxy: the questions carry the switch that the proxy would set. Default false. */
   readonly direct?: boolean;
   /** By the proxy's admin socket alone: this instance of LM Studio's, whoever answers for the model by now. */
   readonly instance?: string;
-  /** For the whole of it. Default: 30 s for a pulse, ten minutes else. */
+  /** For the whole of it. Default: 30 s for a pulse, five minutes for the endpoints, ten for all. */
   readonly withinMs?: number;
   readonly say?: (line: string) => void;
   /** Ends it early: then it rejects with the signal's reason. */
@@ -22,7 +21,7 @@ export interface ProofWish {
 
 /** For the long prompt alone: longer ones are not tried. */
 const contextMs = 20_000;
-const patience: Readonly<Record<Depth, number>> = { pulse: 30_000, full: 600_000 };
+const patience: Readonly<Record<Depth, number>> = { pulse: 30_000, thinking: 300_000, full: 600_000 };
 
 /**
  * Asks through the proxy's admin socket or port (or LM Studio's own port, with `direct`) and judges. What the model or the endpoint does is in the

@@ -1,4 +1,5 @@
 import type { Change, ModelDocument } from "../../infra/spec/host-documents.ts";
+import { modelOfInstance } from "../../infra/spec/model-names.ts";
 import { readAdopted } from "../adoption.ts";
 import { asFailure, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
@@ -87,7 +88,7 @@ async function sweepDefaults(host: Host): Promise<void> {
 }
 
 async function loaded(port: number, id: string): Promise<string | null> {
-  const found = (await instances(port))?.find((instance) => instance.identifier === id);
+  const found = (await instances(port))?.find((instance) => modelOfInstance(instance.identifier) === id);
   return found === undefined
     ? null
     : `loaded with context ${found.contextLength ?? "unknown"}, parallel ${found.parallel ?? "unknown"}`;

@@ -9,9 +9,11 @@ import { applySettings } from "../lmstudio/settings.ts";
 import { markOf } from "../process.ts";
 import { controlGroupOf } from "./control-group.ts";
 import { type Action, engineId } from "./decide.ts";
-import type { Holds } from "./hold.ts";
-import { loadModel, unloadModel } from "./loading.ts";
+import { type Holds, patienceMs } from "./hold.ts";
+import { loadModel, unloadInstance } from "./loading.ts";
 import type { Notebook } from "./notebook.ts";
+import { swapModel } from "./swap.ts";
+import { drained } from "./switchboard.ts";
 import { until } from "./until.ts";
 import type { Watch } from "./world.ts";
 
@@ -26,7 +28,7 @@ export interface Acting {
 }
 
 export async function act(action: Action, acting: Acting): Promise<void> {
-  const { host, notebook } = acting;
+  const { host, notebook, say, signal } = acting;
   switch (action.do) {
     case "start-daemon":
       return await startDaemon(acting);
@@ -51,10 +53,15 @@ export async function act(action: Action, acting: Acting): Promise<void> {
       return await stopServer(acting);
     case "start-server":
       return await startServer(acting);
-    case "unload":
-      return await unloadModel(action, acting);
+    case "unload": {
+      if (action.drains) await drained(host, action.identifier, patienceMs, say, signal);
+      if (!signal.aborted) await unloadInstance(action.identifier, action.because, acting);
+      return;
+    }
     case "load":
       return await loadModel(action.model, acting);
+    case "swap":
+      return await swapModel(action, acting);
   }
 }
 

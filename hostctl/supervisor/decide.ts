@@ -1,8 +1,11 @@
 /** What the supervisor does next: pure, so that it can be proved to converge and never to load twice. */
+import { modelOfInstance } from "../../infra/spec/model-names.ts";
 import type { Engine, LoadedInstance, LoadRequest } from "../lmstudio/lms.ts";
-import type { Failed } from "./quarantine.ts";
+import { type Failed, givenUp } from "./quarantine.ts";
 
 export interface DesiredModel extends LoadRequest {
+  /** What lies behind `exactPath`. */
+  readonly file: string;
   /** Changes whenever an instance loaded before would no longer be the declared one. */
   readonly digest: string;
 }
@@ -46,6 +49,10 @@ export interface Memory {
   readonly serverStops: number;
   /** Calls of `lms` in a row that did not end. */
   readonly lmsHung: number;
+  /** The instance that answers for a model, where it is not the one of the model's own name. */
+  readonly serves: Readonly<Record<string, string>>;
+  /** What was loaded last and right, by model: to return to when a change of it fails. */
+  readonly good: Readonly<Record<string, DesiredModel>>;
 }
 
 export type Action =
@@ -64,16 +71,35 @@ export type Action =
       readonly do: "unload";
       readonly identifier: string;
       readonly because: string;
-      /** A load of the same name follows. */
-      readonly again: boolean;
+      /** Its model is served by another instance now: the requests that it still has end first. */
+      readonly drains: boolean;
     }
-  | { readonly do: "load"; readonly model: DesiredModel };
+  /** `once`: there is an earlier one to return to, so a failure is not tried again. */
+  | { readonly do: "load"; readonly model: DesiredModel; readonly once: boolean }
+  /** In the place of a loaded instance. */
+  | { readonly do: "swap"; readonly model: DesiredModel; readonly from: string; readonly because: string };
 
 /** Key of an action's failures. A load that is declared anew is a new action. */
 export function keyOf(action: Action): string {
-  if (action.do === "load") return `load:${action.model.identifier}:${action.model.digest}`;
+  if (action.do === "load" || action.do === "swap") return loadKey(action.model);
   if (action.do === "unload") return `unload:${action.identifier}`;
   return action.do;
+}
+
+export const loadKey = ({ identifier, digest }: DesiredModel): string => `load:${identifier}:${digest}`;
+
+export const servingInstance = (model: string, memory: Memory): string => memory.serves[model] ?? model;
+
+/** What served before, if it is another and its file has not been put out of the way. */
+function earlier(model: DesiredModel, memory: Memory): DesiredModel | undefined {
+  const good = memory.good[model.identifier];
+  if (good === undefined || good.digest === model.digest) return undefined;
+  return good.exactPath !== model.exactPath || good.file === model.file ? good : undefined;
+}
+
+/** What is to be loaded for a declared model: itself, or what served before once that has failed. */
+export function targetOf(model: DesiredModel, memory: Memory): DesiredModel {
+  return givenUp(memory.failures[loadKey(model)]) ? (earlier(model, memory) ?? model) : model;
 }
 
 /**
@@ -100,21 +126,23 @@ export function decide(desired: Desired, world: World, memory: Memory, now: numb
   if (!world.server.greeting) return ifDue({ do: "start-server" });
   if (world.instances === null) return null;
 
-  const surplus = world.instances.flatMap((instance) => {
-    const because = surplusReason(instance, desired, memory);
-    if (because === null) return [];
-    const { identifier } = instance;
-    const again = desired.models.some((model) => model.identifier === identifier);
-    return [{ do: "unload", identifier, because, again } as const];
-  });
+  const surplus = world.instances.flatMap((instance) => surplusUnload(instance, desired, memory));
   const unload = surplus.find(due);
   if (unload !== undefined) return unload;
   if (!engineRight) return null;
-  for (const model of desired.models) {
-    // An instance of that name is there: right, or waiting for its unload to be tried again.
-    if (world.instances.some((instance) => instance.identifier === model.identifier)) continue;
-    const load: Action = { do: "load", model };
-    if (due(load)) return load;
+  for (const declared of desired.models) {
+    const model = targetOf(declared, memory);
+    const there = world.instances.filter((one) => modelOfInstance(one.identifier) === model.identifier);
+    const [instance] = there;
+    if (instance === undefined) {
+      const load: Action = { do: "load", model, once: earlier(model, memory) !== undefined };
+      if (due(load)) return load;
+      continue;
+    }
+    const because = there.length === 1 ? mismatch(model, instance, memory) : null;
+    if (because === null) continue;
+    const swap: Action = { do: "swap", model, from: instance.identifier, because };
+    if (due(swap)) return swap;
   }
   return null;
 }
@@ -143,15 +171,18 @@ export function engineId(engine: Engine): string {
   return `${engine.name}@${engine.version}`;
 }
 
-/** Why this instance has to go; null when it may stay. */
-function surplusReason(instance: LoadedInstance, desired: Desired, memory: Memory): string | null {
-  const declared = desired.models.find((model) => model.identifier === instance.identifier);
-  if (declared !== undefined) return mismatch(declared, instance, memory);
-  const base = instance.identifier.match(/^(.+):\d+$/)?.[1];
-  if (base !== undefined && desired.models.some((model) => model.identifier === base))
-    return `a second instance of ${base}`;
-  const ours = memory.loaded[instance.identifier] !== undefined && !memory.keep.includes(instance.identifier);
-  return ours ? "no longer declared" : null;
+/** The unload of an instance that nothing is to take the place of; none when it may stay, or is to be swapped. */
+function surplusUnload({ identifier }: LoadedInstance, desired: Desired, memory: Memory) {
+  const isDeclared = (name: string) => desired.models.some((model) => model.identifier === modelOfInstance(name));
+  const unload = (because: string, drains = false) => [{ do: "unload", identifier, because, drains } as const];
+  if (isDeclared(identifier)) {
+    const serving = servingInstance(modelOfInstance(identifier), memory);
+    return identifier === serving ? [] : unload(`${serving} answers in its place`, true);
+  }
+  const base = identifier.match(/^(.+):\d+$/)?.[1];
+  if (base !== undefined && isDeclared(base)) return unload(`a second instance of ${base}`);
+  const ours = memory.loaded[identifier] !== undefined && !memory.keep.includes(identifier);
+  return ours ? unload("no longer declared") : [];
 }
 
 /** What cannot be seen (null) is taken as right. */
@@ -161,6 +192,6 @@ export function mismatch(model: DesiredModel, instance: LoadedInstance, memory: 
     return `context ${contextLength} instead of ${model.contextLength}`;
   if (parallel !== null && parallel !== model.parallel) return `parallel ${parallel} instead of ${model.parallel}`;
   if (path !== null && path !== model.exactPath) return `file ${path} instead of ${model.exactPath}`;
-  const loadedAs = memory.loaded[model.identifier];
+  const loadedAs = memory.loaded[instance.identifier];
   return loadedAs !== undefined && loadedAs !== model.digest ? "declared anew" : null;
 }

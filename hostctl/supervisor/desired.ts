@@ -77,7 +77,11 @@ export function desiredModel(stored: StoredModel, engine: Engine | null): Desire
   const defaults = Object.keys(wanted).length === 0 ? {} : { defaults: wanted };
   const request = { exactPath, identifier: document.id, contextLength, parallel, gpu, ...defaults };
   // Order and token are not part of it: an instance stays right when only they change.
-  return { ...request, digest: digestOf({ ...request, engine, sha256: document.sha256, file: stored.file }) };
+  return {
+    ...request,
+    file: stored.file,
+    digest: digestOf({ ...request, engine, sha256: document.sha256, file: stored.file }),
+  };
 }
 
 function modelPath(host: Host, id: string): string {

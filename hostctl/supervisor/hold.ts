@@ -4,7 +4,7 @@ import { paced } from "../host.ts";
 import { send } from "../http.ts";
 import { pause } from "../pause.ts";
 import { adminSockets } from "../resources/proxy-files.ts";
-import { type Desired, keyOf, type Memory, type World } from "./decide.ts";
+import { type Desired, loadKey, type Memory, targetOf, type World } from "./decide.ts";
 import { quarantined } from "./quarantine.ts";
 import { judgeLmstudio, judgeModel } from "./status.ts";
 
@@ -17,18 +17,20 @@ export interface HoldTimes {
   readonly pollMs: number;
 }
 
-const usual: HoldTimes = { holdSeconds: 60, renewMs: 20_000, patienceMs: 60_000, pollMs: 250 };
+export const patienceMs = 60_000;
+const usual: HoldTimes = { holdSeconds: 60, renewMs: 20_000, patienceMs, pollMs: 250 };
 const answerMs = 2_000;
 
 /** Whether a held model's requests may go on: it is there again, will not be by itself, or is not declared any more. */
 export function holdIsOver(identifier: string, desired: Desired, world: World, memory: Memory): boolean {
-  const model = desired.models.find((one) => one.identifier === identifier);
+  const declared = desired.models.find((one) => one.identifier === identifier);
   const lmstudio = judgeLmstudio(desired, world, memory);
-  if (model === undefined || lmstudio === null || lmstudio.state === "failed") return true;
+  if (declared === undefined || lmstudio === null || lmstudio.state === "failed") return true;
+  const model = targetOf(declared, memory);
   if (judgeModel(model, world, memory).state === "ready") return true;
   // What could not be unloaded still answers; what could not be loaded is tried again while its requests wait.
   if (memory.failures[`unload:${identifier}`] !== undefined) return true;
-  return quarantined(memory.failures[keyOf({ do: "load", model })]);
+  return quarantined(memory.failures[loadKey(model)]);
 }
 
 export class Holds {

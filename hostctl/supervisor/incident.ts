@@ -1,4 +1,4 @@
-import { type Desired, type Memory, mismatch, type World } from "./decide.ts";
+import { type Desired, type Memory, mismatch, servingInstance, type World } from "./decide.ts";
 
 export interface Incident {
   readonly resource: string;
@@ -39,9 +39,9 @@ export function incidentsBetween(
   return desired.models.flatMap((model) => {
     if (!before.desired.models.some((known) => known.identifier === model.identifier && known.digest === model.digest))
       return [];
-    const had = earlier.find((one) => one.identifier === model.identifier);
+    const had = earlier.find((one) => one.identifier === servingInstance(model.identifier, before.memory));
     if (had === undefined || mismatch(model, had, before.memory) !== null) return [];
-    const has = now.find((one) => one.identifier === model.identifier);
+    const has = now.find((one) => one.identifier === servingInstance(model.identifier, memory));
     const words = has === undefined ? "it was not loaded any more (unloaded by hand?)" : mismatch(model, has, memory);
     return words === null ? [] : [{ resource: `model-${model.identifier}`, words }];
   });

@@ -1,4 +1,4 @@
-/** The load of one model and its end; both are proved by what the server then tells. */
+/** The load of one instance and its end; both are proved by what the server then tells. */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { HostFailure } from "../failure.ts";
@@ -8,41 +8,35 @@ import { load, ps, unload } from "../lmstudio/lms.ts";
 import { modelsFolder } from "../lmstudio/settings.ts";
 import { markOf } from "../process.ts";
 import type { Acting } from "./act.ts";
-import { type Action, type DesiredModel, mismatch } from "./decide.ts";
+import { type DesiredModel, mismatch } from "./decide.ts";
+import { estimateOf, requireMemory } from "./memory.ts";
+import { tellInstances } from "./switchboard.ts";
 import { until } from "./until.ts";
 
-export async function unloadModel(action: Extract<Action, { do: "unload" }>, acting: Acting): Promise<void> {
-  const { host, port, notebook, watch, holds, say, signal } = acting;
-  if (action.again) await holds.begin(action.identifier);
-  if (signal.aborted) return;
-  say(`unloading ${action.identifier}: ${action.because}`);
-  await unload(host, action.identifier);
+export async function unloadInstance(identifier: string, because: string, acting: Acting): Promise<void> {
+  const { host, port, notebook, watch, say } = acting;
+  say(`unloading ${identifier}: ${because}`);
+  await unload(host, identifier);
   await until(
-    async () => !(await instances(port))?.some((one) => one.identifier === action.identifier),
+    async () => !(await instances(port))?.some((one) => one.identifier === identifier),
     10_000,
     () => {
       throw new HostFailure(
         "load_failed",
-        `${action.identifier} is still loaded after \`lms unload\``,
+        `${identifier} is still loaded after \`lms unload\``,
         "look at `lms ps` on the host",
       );
     },
   );
-  watch.forgetPath(action.identifier);
-  await notebook.unloaded(action.identifier);
+  watch.forgetPath(identifier);
+  await notebook.unloaded(identifier);
 }
 
+/** Where nothing of the model is loaded. */
 export async function loadModel(model: DesiredModel, acting: Acting): Promise<void> {
-  const { host, port, notebook, watch, holds, say, signal } = acting;
-  const { identifier, contextLength, parallel, gpu, exactPath } = model;
-  const file = join(await modelsFolder(host), exactPath);
-  await access(file).catch(() => {
-    throw new HostFailure(
-      "file_missing",
-      `the file of model ${identifier} is gone: ${file}`,
-      "put it back, or correct source.path in the spec",
-    );
-  });
+  const { host, notebook, holds, say, signal } = acting;
+  const { identifier, exactPath } = model;
+  await requireFile(model, acting);
   // The last look, as near to the load as can be: a second load would make an instance of its own.
   const there = (await ps(host)).find((one) => one.identifier === identifier);
   if (there !== undefined) {
@@ -53,32 +47,55 @@ export async function loadModel(model: DesiredModel, acting: Acting): Promise<vo
     say(`unloading ${identifier}: file ${there.path} instead of ${exactPath}`);
     await unload(host, identifier);
   }
+  await requireMemory(host, model, await estimateOf(host, model), null);
+  await loadInstance(model, identifier, acting);
+  await notebook.serving(identifier, identifier);
+  await notebook.good(model);
+  await tellInstances(host, notebook.memory.serves);
+}
+
+export async function requireFile({ identifier, exactPath }: DesiredModel, { host }: Acting): Promise<void> {
+  const file = join(await modelsFolder(host), exactPath);
+  await access(file).catch(() => {
+    throw new HostFailure(
+      "file_missing",
+      `the file of model ${identifier} is gone: ${file}`,
+      "put it back, or correct source.path in the spec",
+    );
+  });
+}
+
+/** Under a name that nothing has. When it fails, nothing is left of it. */
+export async function loadInstance(model: DesiredModel, name: string, acting: Acting): Promise<void> {
+  const { host, port, notebook, watch, say, signal } = acting;
+  const { contextLength, parallel, gpu } = model;
   const started = Date.now();
-  say(`loading ${identifier} (context ${contextLength}, parallel ${parallel}, gpu ${gpu})`);
+  say(`loading ${name} (context ${contextLength}, parallel ${parallel}, gpu ${gpu})`);
   const stillLoading = paced(say, 5000);
-  const ticker = setInterval(() => stillLoading(`still loading ${identifier} (${seconds(started)} s)`), 5000);
-  await notebook.loading(identifier, model.digest);
+  const ticker = setInterval(() => stillLoading(`still loading ${name} (${seconds(started)} s)`), 5000);
+  await notebook.loading(name, model.digest);
   try {
-    await load(host, model, { signal, onPid: (pid) => notebook.busyWith(markOf(pid)) });
-    const loaded = (await instances(port))?.find((one) => one.identifier === identifier);
+    const request = { ...model, identifier: name };
+    await load(host, request, { signal, onPid: (pid) => notebook.busyWith(markOf(pid)) });
+    const loaded = (await instances(port))?.find((one) => one.identifier === name);
     const wrong = loaded === undefined ? "no such instance is there" : mismatch(model, loaded, notebook.memory);
     if (wrong !== null) {
-      if (loaded !== undefined) await unload(host, identifier);
+      if (loaded !== undefined) await unload(host, name);
       throw new HostFailure(
         "load_failed",
-        `${identifier} was loaded, but ${wrong}`,
+        `${name} was loaded, but ${wrong}`,
         "the model may not allow that; change its load settings in the spec",
       );
     }
   } catch (error) {
-    await notebook.unloaded(identifier);
+    await notebook.unloaded(name);
     throw error;
   } finally {
     clearInterval(ticker);
     notebook.busyWith(null);
   }
-  watch.forgetPath(identifier);
-  say(`${identifier} loaded in ${seconds(started)} s`);
+  watch.forgetPath(name);
+  say(`${name} loaded in ${seconds(started)} s`);
 }
 
 function seconds(since: number): string {

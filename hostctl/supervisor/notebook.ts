@@ -7,7 +7,7 @@ import { asFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { isSame, type ProcessMark } from "../process.ts";
 import { controlGroupOf } from "./control-group.ts";
-import { type Action, keyOf, type Memory } from "./decide.ts";
+import { type Action, type DesiredModel, keyOf, type Memory } from "./decide.ts";
 import { afterFailure, beforeRepair, type Course, type Failed, fresh } from "./quarantine.ts";
 
 interface Kept {
@@ -16,9 +16,13 @@ interface Kept {
   readonly startedByUs: boolean;
   readonly engine: string | null;
   readonly loaded: Record<string, string>;
+  /** Instances that answer for models of another name. */
+  readonly serves: Record<string, string>;
+  /** Outlives the daemon: a crash in the middle of a change must not lose what served before. */
+  readonly good: Record<string, DesiredModel>;
 }
 
-const empty: Kept = { daemon: null, startedByUs: false, engine: null, loaded: {} };
+const empty: Kept = { daemon: null, startedByUs: false, engine: null, loaded: {}, serves: {}, good: {} };
 
 /** What the supervisor must still know after it was killed, next to what it may forget (failures). */
 export class Notebook {
@@ -37,14 +41,16 @@ export class Notebook {
   static async open(host: Host): Promise<Notebook> {
     const notebook = new Notebook(host);
     const kept = await readJson<Kept>(keptPath(host));
-    if (kept !== null && isSame(kept.daemon)) notebook.kept = kept;
+    if (kept !== null && isSame(kept.daemon)) notebook.kept = { ...empty, ...kept };
+    else notebook.kept = { ...empty, good: kept?.good ?? {} };
     return notebook;
   }
 
   get memory(): Memory {
     const { failures, serverStops, lmsHung } = this;
+    const { loaded, engine, serves, good } = this.kept;
     const keep = this.adopted?.instances.map((instance) => instance.identifier) ?? [];
-    return { loaded: this.kept.loaded, engine: this.kept.engine, failures, keep, serverStops, lmsHung };
+    return { loaded, engine, serves, good, failures, keep, serverStops, lmsHung };
   }
 
   get startedByUs(): boolean {
@@ -69,7 +75,7 @@ export class Notebook {
     if (sameMark(daemon, this.kept.daemon)) return;
     // What was right in the daemon before went with it, by no fault of its own.
     this.courses = Object.fromEntries(Object.entries(this.courses).filter(([key]) => /-daemon$/.test(key)));
-    await this.save({ daemon, startedByUs, engine: null, loaded: {} });
+    await this.save({ ...empty, daemon, startedByUs, good: this.kept.good });
   }
 
   async engineProved(engine: string | null): Promise<void> {
@@ -83,7 +89,28 @@ export class Notebook {
 
   async unloaded(identifier: string): Promise<void> {
     const { [identifier]: _, ...loaded } = this.kept.loaded;
-    await this.save({ ...this.kept, loaded });
+    const serves = Object.fromEntries(
+      Object.entries(this.kept.serves).filter(([, instance]) => instance !== identifier),
+    );
+    await this.save({ ...this.kept, loaded, serves });
+  }
+
+  /** From here on this instance answers for the model. */
+  async serving(instance: string, model: string): Promise<void> {
+    const { [model]: _, ...others } = this.kept.serves;
+    await this.save({ ...this.kept, serves: instance === model ? others : { ...others, [model]: instance } });
+  }
+
+  /** A load to return to. */
+  async good(model: DesiredModel): Promise<void> {
+    await this.save({ ...this.kept, good: { ...this.kept.good, [model.identifier]: model } });
+  }
+
+  /** What is not declared any more is not returned to. */
+  async forgetUndeclared(models: readonly DesiredModel[]): Promise<void> {
+    const good = Object.entries(this.kept.good).filter(([id]) => models.some(({ identifier }) => identifier === id));
+    if (good.length < Object.keys(this.kept.good).length)
+      await this.save({ ...this.kept, good: Object.fromEntries(good) });
   }
 
   /** The `lms load` that runs: when this supervisor is killed, it goes on, and the next one has to wait for it. */
@@ -124,7 +151,7 @@ export class Notebook {
 
   /** The daemon died of a load: that one's failures are counted, not the daemon's starts. */
   diedOf(action: Action): void {
-    if (action.do === "load") this.courses["start-daemon"] = fresh;
+    if (action.do === "load" || action.do === "swap") this.courses["start-daemon"] = fresh;
   }
 
   /** A server that hangs soon after its start has answered a few times too. */

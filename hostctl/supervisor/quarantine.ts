@@ -23,7 +23,8 @@ const cheap: readonly ErrorCode[] = ["port_in_use", "gui_owns_daemon", "file_mis
 
 /**
  * Doubling from 2 s to a minute. What failed five times is quarantined: a load until somebody declares anew or asks, since it would fail
- * again and costs the other models; the rest, without which nothing serves, is tried again every five minutes.
+ * again and costs the other models; the rest, without which nothing serves, is tried again every five minutes. A load that is to take the
+ * place of another is tried once: what served before can serve on, and each attempt may stop its requests.
  */
 export function afterFailure(
   before: Failed | undefined,
@@ -33,6 +34,7 @@ export function afterFailure(
 ): Failed {
   const count = (before?.count ?? 0) + 1;
   const waitMs = Math.min(2000 * 2 ** (count - 1), 60_000);
+  if (action.do === "swap" || (action.do === "load" && action.once)) return { ...why, count, retryAt: never };
   if (cheap.includes(why.code)) return { ...why, count, retryAt: now + Math.min(waitMs, 16_000) };
   if (count < quarantineAfter) return { ...why, count, retryAt: now + waitMs };
   if (action.do === "load") return { ...why, count, retryAt: never };
@@ -41,7 +43,7 @@ export function afterFailure(
 
 /** Failed so often that nobody should wait for it, whether it is tried again or not. */
 export function quarantined(failed: Failed | undefined): boolean {
-  return failed !== undefined && failed.count >= quarantineAfter;
+  return failed !== undefined && (failed.count >= quarantineAfter || givenUp(failed));
 }
 
 /** Not tried again by itself. */

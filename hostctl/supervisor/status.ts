@@ -1,8 +1,18 @@
 /** What the supervisor reports, and how that is judged. */
 import type { ErrorCode } from "../../infra/spec/host-documents.ts";
+import { modelOfInstance } from "../../infra/spec/model-names.ts";
 import { isAlive } from "../process.ts";
-import { type Desired, type DesiredModel, engineId, keyOf, type Memory, mismatch, type World } from "./decide.ts";
-import type { Failed } from "./quarantine.ts";
+import {
+  type Desired,
+  type DesiredModel,
+  engineId,
+  loadKey,
+  type Memory,
+  mismatch,
+  servingInstance,
+  type World,
+} from "./decide.ts";
+import { type Failed, givenUp } from "./quarantine.ts";
 
 export type PartState = "ready" | "working" | "failed";
 
@@ -28,7 +38,13 @@ export interface SupervisorStatus {
 }
 
 /** These do not go away by themselves, so the first failure is reported; others get a second attempt. */
-const definite: readonly ErrorCode[] = ["engine_incompatible", "port_in_use", "gui_owns_daemon", "file_missing"];
+const definite: readonly ErrorCode[] = [
+  "engine_incompatible",
+  "port_in_use",
+  "gui_owns_daemon",
+  "file_missing",
+  "out_of_memory",
+];
 
 export function judgeLmstudio(desired: Desired, world: World, memory: Memory): PartStatus | null {
   const { lmstudio } = desired;
@@ -46,38 +62,40 @@ export function judgeLmstudio(desired: Desired, world: World, memory: Memory): P
   return { ...failedState(actions.map((key) => memory.failures[key])), digest: lmstudio.digest };
 }
 
-/** Instances that are ours and that nobody declares any more. */
+/** Models of instances that are ours and that nobody declares any more. */
 export function surplusOf(desired: Desired, world: World, memory: Memory): string[] {
   return (world.instances ?? [])
     .map((instance) => instance.identifier)
-    .filter(
-      (one) =>
-        memory.loaded[one] !== undefined &&
-        !memory.keep.includes(one) &&
-        !desired.models.some((model) => model.identifier === one),
-    );
+    .filter((one) => memory.loaded[one] !== undefined && !memory.keep.includes(one))
+    .map(modelOfInstance)
+    .filter((one) => !desired.models.some((model) => model.identifier === one));
 }
 
 export function judgeModel(model: DesiredModel, world: World, memory: Memory): PartStatus {
-  const found = world.instances?.filter((instance) => instance.identifier === model.identifier) ?? [];
-  const twin = world.instances?.some((instance) => instance.identifier.match(/^(.+):\d+$/)?.[1] === model.identifier);
+  const ofModel = (name: string | undefined) => name !== undefined && modelOfInstance(name) === model.identifier;
+  // Also one whose last requests are ending.
+  const found = world.instances?.filter((instance) => ofModel(instance.identifier)) ?? [];
+  const twin = world.instances?.some((instance) => ofModel(instance.identifier.match(/^(.+):\d+$/)?.[1]));
   const [instance] = found;
   const right =
     found.length === 1 &&
-    instance !== undefined &&
+    instance?.identifier === servingInstance(model.identifier, memory) &&
     mismatch(model, instance, memory) === null &&
     !twin &&
     world.server.greeting;
   if (right) return { state: "ready", digest: model.digest };
   return {
-    ...failedState([memory.failures[keyOf({ do: "load", model })], memory.failures[`unload:${model.identifier}`]]),
+    ...failedState([
+      memory.failures[loadKey(model)],
+      ...found.map(({ identifier }) => memory.failures[`unload:${identifier}`]),
+    ]),
     digest: model.digest,
   };
 }
 
 function failedState(failures: readonly (Failed | undefined)[]): Omit<PartStatus, "digest"> {
   const worst = failures.find(
-    (failed) => failed !== undefined && (failed.count >= 2 || definite.includes(failed.code)),
+    (failed) => failed !== undefined && (failed.count >= 2 || givenUp(failed) || definite.includes(failed.code)),
   );
   if (worst === undefined) return { state: "working" };
   return { state: "failed", code: worst.code, reason: worst.reason, hint: worst.hint };

@@ -26,6 +26,7 @@ import { Notebook } from "./notebook.ts";
 import { keepProxyContainer } from "./proxy-container.ts";
 import { givenUp, quarantineAfter } from "./quarantine.ts";
 import { judgeLmstudio, judgeModel, type SupervisorStatus, statusWords, surplusOf } from "./status.ts";
+import { tellInstances } from "./switchboard.ts";
 import { wordsOf } from "./words.ts";
 import { Watch } from "./world.ts";
 
@@ -132,6 +133,9 @@ class Supervisor {
     if (trial === null) await this.noteIncidents(desired, world);
     for (const model of this.holds.models)
       if (holdIsOver(model, desired, world, this.notebook.memory)) await this.holds.end(model);
+    await this.notebook.forgetUndeclared(desired.models);
+    // What a killed supervisor had begun to tell, and what a new daemon has made untrue.
+    await tellInstances(this.host, this.notebook.memory.serves);
     await this.report(desired, world, seen);
     await this.heart.ready();
     const action = decide(desired, world, this.notebook.memory, Date.now());
@@ -146,7 +150,7 @@ class Supervisor {
     const { what, why } = wordsOf(action);
     const quarantined = notebook.beginning(action, what, Date.now());
     if (quarantined !== null) return await this.tell(what, why, quarantined.reason, false);
-    this.heart.within(action.do === "load" ? longestLoadMs : longestStepMs);
+    this.heart.within(action.do === "load" || action.do === "swap" ? longestLoadMs : longestStepMs);
     const say = (line: string) => this.say(line);
     if (action.do !== "load" && action.do !== "unload") say(`${what}: ${why}`);
     const daemon = watch.daemon;

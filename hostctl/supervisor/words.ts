@@ -15,6 +15,8 @@ export function wordsOf(action: Action): { readonly what: string; readonly why: 
       return { what: "starting LM Studio's server", why: "it did not answer on the declared port" };
     case "unload":
       return { what: `unloading ${action.identifier}`, why: action.because };
+    case "swap":
+      return { what: `changing ${action.model.identifier}`, why: action.because };
     case "load":
       return { what: `loading ${action.model.identifier}`, why: "it is declared and was not loaded" };
   }

@@ -272,6 +272,7 @@ export type ErrorCode =
   | "import_failed"
   | "internal"
   | "load_failed"
+  | "out_of_memory"
   | "port_in_use"
   | "prerequisite_missing"
   | "privilege_missing"

@@ -23,8 +23,8 @@ import { nativeChat } from "./native-chat.ts";
 import { responses } from "./responses.ts";
 import { callBody, callOf, question, resultBody, resultFault, secretNumber } from "./tools.ts";
 
-/** `pulse` is one token, for a look every few minutes; `full` is all. */
-export type Depth = "pulse" | "full";
+/** `pulse` is one token, for a look every few minutes; `thinking` asks every endpoint and leaves tools and context out; `full` is all. */
+export type Depth = "pulse" | "thinking" | "full";
 
 export interface ProofOptions {
   readonly ask: Ask;
@@ -114,7 +114,7 @@ class Proof {
     if (!this.#mayThink) for (const dialect of dialects) await this.#answers(dialect, "riddle", true);
     this.#silences();
     // What is wrong by now would only be found again, more slowly.
-    if (this.#failed) return;
+    if (this.#failed || this.#options.depth === "thinking") return;
     await this.#tools();
     await this.#context();
   }

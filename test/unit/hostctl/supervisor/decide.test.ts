@@ -7,7 +7,10 @@ import {
   decide,
   engineId,
   keyOf,
+  loadKey,
   type Memory,
+  mismatch,
+  servingInstance,
   type World,
 } from "../../../../hostctl/supervisor/decide.ts";
 import { afterFailure, type Failed } from "../../../../hostctl/supervisor/quarantine.ts";
@@ -22,6 +25,7 @@ const model = (identifier: string, contextLength: number, parallel: number): Des
   parallel,
   gpu: "max",
   exactPath: `local/${identifier}/${identifier}.gguf`,
+  file: `/models/${identifier}.gguf`,
   digest: `${identifier}-${contextLength}-${parallel}`,
 });
 
@@ -39,7 +43,16 @@ const desiredStates: fc.Arbitrary<Desired> = fc.record({
 
 const instances = fc.uniqueArray(
   fc.record({
-    identifier: fc.constantFrom("alpha", "alpha:2", "beta", "beta:3", "gamma", "stranger", "stranger:2"),
+    identifier: fc.constantFrom(
+      "alpha",
+      "alpha:2",
+      "alpha:lmstack",
+      "beta",
+      "beta:3",
+      "gamma",
+      "stranger",
+      "stranger:2",
+    ),
     contextLength: fc.constantFrom(4096, 8192, null),
     parallel: fc.constantFrom(1, 2, null),
     path: fc.constantFrom(null, "local/alpha/alpha.gguf", "other/file.gguf"),
@@ -53,6 +66,7 @@ interface Machine {
   loaded: Record<string, string>;
   engine: string | null;
   serverStops: number;
+  serves?: Record<string, string>;
 }
 
 const serving = { greeting: true, loopback: true, elsewhere: false, hung: false };
@@ -70,18 +84,28 @@ const machines: fc.Arbitrary<Machine> = fc
     loaded: fc.dictionary(fc.constantFrom(...names, "gone"), fc.constantFrom("alpha-4096-1", "old")),
     engine: fc.constantFrom(null, engineId(engine), "other@1"),
     serverStops: fc.constantFrom(0, 1, 2),
+    serves: fc.constantFrom({}, { alpha: "alpha:lmstack" }),
   })
-  .map(({ daemonPid, foreign, strays, loopback, elsewhere, found, loaded, engine: selected, serverStops, ...like }) => {
+  .map(({ daemonPid, foreign, strays, loopback, elsewhere, found, loaded, engine: selected, ...like }) => {
     const there = daemonPid !== null;
     const up = there && like.server === "greets";
     const hung = there && like.server === "hangs";
     const server = { greeting: up, loopback: up && loopback, elsewhere: there && !up && !hung && elsewhere, hung };
     const world = { daemonPid, foreign: there ? foreign : null, strays, server, instances: up ? found : null };
-    return { world, loaded, engine: selected, serverStops };
+    const { serverStops, serves } = like;
+    return { world, loaded, engine: selected, serverStops, serves };
   });
 
-/** `hidden`: instances that are there although the server does not tell. `stubborn`: the server hangs on after each of its starts. */
-function perform(machine: Machine, action: Action, hidden: World["instances"], stubborn = false): Machine {
+/**
+ * `hidden`: instances that are there although the server does not tell. `stubborn`: the server hangs on after each of its starts. `roomy`: a changed
+ * model has room beside the one that serves.
+ */
+function perform(
+  machine: Machine,
+  action: Action,
+  hidden: World["instances"],
+  { stubborn = false, roomy = false }: { readonly stubborn?: boolean; readonly roomy?: boolean } = {},
+): Machine {
   const { world } = machine;
   switch (action.do) {
     case "start-daemon":
@@ -90,6 +114,7 @@ function perform(machine: Machine, action: Action, hidden: World["instances"], s
         loaded: {},
         engine: null,
         serverStops: machine.serverStops,
+        serves: {},
       };
     case "end-daemon": {
       if (action.pid !== world.daemonPid)
@@ -118,10 +143,28 @@ function perform(machine: Machine, action: Action, hidden: World["instances"], s
     }
     case "unload": {
       const { [action.identifier]: _, ...loaded } = machine.loaded;
+      const serves = Object.entries(machine.serves ?? {}).filter(([, instance]) => instance !== action.identifier);
       return {
         ...machine,
         loaded,
+        serves: Object.fromEntries(serves),
         world: { ...world, instances: (world.instances ?? []).filter((one) => one.identifier !== action.identifier) },
+      };
+    }
+    case "swap": {
+      const { model, from } = action;
+      const { identifier, contextLength, parallel, digest } = model;
+      const beside = from === identifier ? `${identifier}:lmstack` : identifier;
+      const name = roomy ? beside : identifier;
+      const others = (world.instances ?? []).filter(
+        (one) => one.identifier !== name && (roomy || one.identifier !== from),
+      );
+      const { [identifier]: _, ...serves } = machine.serves ?? {};
+      return {
+        ...machine,
+        loaded: { ...machine.loaded, [name]: digest },
+        serves: name === identifier ? serves : { ...serves, [identifier]: name },
+        world: { ...world, instances: [...others, { identifier: name, contextLength, parallel, path: null }] },
       };
     }
     case "load": {
@@ -130,6 +173,7 @@ function perform(machine: Machine, action: Action, hidden: World["instances"], s
       return {
         ...machine,
         loaded: { ...machine.loaded, [identifier]: digest },
+        serves: Object.fromEntries(Object.entries(machine.serves ?? {}).filter(([name]) => name !== identifier)),
         world: { ...world, instances: [...(world.instances ?? []), instance] },
       };
     }
@@ -145,6 +189,8 @@ const memoryOf = (
   engine: machine.engine,
   keep,
   failures,
+  serves: machine.serves ?? {},
+  good: {},
   serverStops: machine.serverStops ?? 0,
   lmsHung: 0,
 });
@@ -156,30 +202,45 @@ const nothingKnown = memoryOf({ loaded: {}, engine: null });
 describe("the supervisor's decisions", () => {
   test("lead from any state to the declared one in few steps, and never load what is loaded", () => {
     fc.assert(
-      fc.property(desiredStates, machines, instances, fc.boolean(), (desired, start, hidden, stubborn) => {
-        let machine = start;
-        for (let step = 0; step < 30; step++) {
-          const action = decide(desired, machine.world, memoryOf(machine), 0);
-          if (action === null) {
-            expect(machine.world).toMatchObject({ server: serving, strays: [] });
-            expect(machine.world.foreign).not.toBe("idle");
-            for (const wanted of desired.models) {
-              const own = machine.world.instances?.filter(
-                ({ identifier }) => identifier.replace(/:\d+$/, "") === wanted.identifier,
-              );
-              expect(own?.map(({ identifier }) => identifier)).toEqual([wanted.identifier]);
+      fc.property(
+        desiredStates,
+        machines,
+        instances,
+        fc.boolean(),
+        fc.boolean(),
+        (desired, start, hidden, stubborn, roomy) => {
+          let machine = start;
+          for (let step = 0; step < 30; step++) {
+            const action = decide(desired, machine.world, memoryOf(machine), 0);
+            if (action === null) {
+              expect(machine.world).toMatchObject({ server: serving, strays: [] });
+              expect(machine.world.foreign).not.toBe("idle");
+              for (const wanted of desired.models) {
+                const own = machine.world.instances?.filter(
+                  ({ identifier }) => identifier.replace(/:(\d+|lmstack)$/, "") === wanted.identifier,
+                );
+                expect(own?.map(({ identifier }) => identifier)).toEqual([
+                  machine.serves?.[wanted.identifier] ?? wanted.identifier,
+                ]);
+                for (const one of own ?? []) expect(mismatch(wanted, one, memoryOf(machine))).toBeNull();
+              }
+              return;
             }
-            return;
+            const has = (name: string) => machine.world.instances?.some(({ identifier }) => identifier === name);
+            if (action.do === "load") {
+              expect(has(action.model.identifier)).toBe(false);
+              expect(has(`${action.model.identifier}:lmstack`)).toBe(false);
+            }
+            // A changed model needs another name beside the one that serves, and that has to be free.
+            if (action.do === "swap")
+              expect(
+                has(action.from === action.model.identifier ? `${action.from}:lmstack` : action.model.identifier),
+              ).toBe(false);
+            machine = perform(machine, action, hidden, { stubborn, roomy });
           }
-          if (action.do === "load") {
-            expect(machine.world.instances?.some(({ identifier }) => identifier === action.model.identifier)).toBe(
-              false,
-            );
-          }
-          machine = perform(machine, action, hidden, stubborn);
-        }
-        throw new Error(`it did not come to rest: ${JSON.stringify(machine)}`);
-      }),
+          throw new Error(`it did not come to rest: ${JSON.stringify(machine)}`);
+        },
+      ),
       { numRuns: 500 },
     );
   });
@@ -191,7 +252,7 @@ describe("the supervisor's decisions", () => {
         if (action?.do !== "unload") return;
         const { identifier } = action;
         expect(identifier).not.toMatch(/^stranger/);
-        const declared = desired.models.some((one) => one.identifier === identifier.replace(/:\d+$/, ""));
+        const declared = desired.models.some((one) => one.identifier === identifier.replace(/:(\d+|lmstack)$/, ""));
         if (!declared) expect(keep).not.toContain(identifier);
       }),
       { numRuns: 500 },
@@ -226,7 +287,7 @@ describe("the supervisor's decisions", () => {
     });
   });
 
-  test("reload an instance that has the declared name but another file, context or declaration", () => {
+  test("change an instance that has the declared name but another file, context or declaration", () => {
     const desired: Desired = {
       lmstudio: { backendPort: 1, engine: null, digest: "d" },
       models: [model("alpha", 4096, 2)],
@@ -238,10 +299,64 @@ describe("the supervisor's decisions", () => {
     };
     expect(look({})).toBeNull();
     expect(look({}, { alpha: "alpha-4096-2" })).toBeNull();
-    expect(look({ contextLength: 1024 })).toMatchObject({ do: "unload", because: "context 1024 instead of 4096" });
-    expect(look({ parallel: 4 })).toMatchObject({ do: "unload", because: "parallel 4 instead of 2" });
-    expect(look({ path: "else/where.gguf" })).toMatchObject({ do: "unload" });
-    expect(look({}, { alpha: "older" })).toMatchObject({ do: "unload", because: "declared anew" });
+    expect(look({ contextLength: 1024 })).toMatchObject({ do: "swap", because: "context 1024 instead of 4096" });
+    expect(look({ parallel: 4 })).toMatchObject({ do: "swap", because: "parallel 4 instead of 2" });
+    expect(look({ path: "else/where.gguf" })).toMatchObject({ do: "swap" });
+    expect(look({}, { alpha: "older" })).toMatchObject({ do: "swap", because: "declared anew" });
+  });
+
+  test("never unload the only instance that answers for a declared model: what takes its place is loaded and proved first, or it waits held", () => {
+    fc.assert(
+      fc.property(desiredStates, machines, (desired, machine) => {
+        const memory = memoryOf(machine);
+        const action = decide(desired, machine.world, memory, 0);
+        if (action?.do !== "unload") return;
+        for (const { identifier } of desired.models)
+          expect(action.identifier).not.toBe(servingInstance(identifier, memory));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("let the requests of the instance that was replaced end before it goes", () => {
+    const desired: Desired = { ...plain, models: [model("alpha", 4096, 1)] };
+    const one = { identifier: "alpha", contextLength: 2048, parallel: 1, path: null };
+    const world: World = { ...calm, instances: [one, { ...one, identifier: "alpha:lmstack", contextLength: 4096 }] };
+    const memory: Memory = { ...nothingKnown, serves: { alpha: "alpha:lmstack" } };
+    expect(decide(desired, world, memory, 0)).toMatchObject({ do: "unload", identifier: "alpha", drains: true });
+  });
+
+  test("return to what served before when a change fails, whatever it left, and do not try the change again", () => {
+    const old = model("alpha", 2048, 1);
+    const wanted = { ...model("alpha", 4096, 1), exactPath: "other/file.gguf", file: "/models/other.gguf" };
+    const desired: Desired = { ...plain, models: [wanted] };
+    const left = fc.constantFrom([], [{ identifier: "alpha", contextLength: 2048, parallel: 1, path: null }]);
+    fc.assert(
+      fc.property(left, fc.boolean(), (instances, roomy) => {
+        const change: Action = { do: "swap", model: wanted, from: "alpha", because: "context 2048 instead of 4096" };
+        const failed = afterFailure(undefined, change, outOfMemory, 0);
+        const memory = { ...nothingKnown, good: { alpha: old }, failures: { [loadKey(wanted)]: failed } };
+        let machine: Machine = { world: { ...calm, instances }, loaded: {}, engine: null, serverStops: 0 };
+        for (let step = 0; step < 5; step++) {
+          const action = decide(desired, machine.world, { ...memory, loaded: machine.loaded }, 1e12);
+          if (action === null) break;
+          expect(action).toMatchObject({ do: "load", model: old });
+          machine = perform(machine, action, null, { roomy });
+        }
+        expect(machine.world.instances).toMatchObject([{ identifier: "alpha", contextLength: 2048 }]);
+      }),
+    );
+  });
+
+  test("do not return to a file that is another one by now", () => {
+    const wanted = { ...model("alpha", 4096, 1), file: "/models/new.gguf" };
+    const failed = afterFailure(undefined, { do: "swap", model: wanted, from: "alpha", because: "" }, outOfMemory, 0);
+    const memory = {
+      ...nothingKnown,
+      good: { alpha: model("alpha", 2048, 1) },
+      failures: { [loadKey(wanted)]: failed },
+    };
+    expect(decide({ ...plain, models: [wanted] }, calm, memory, 1e12)).toBeNull();
   });
 
   test("never end the daemon that serves, unless another program started it and it works for nobody", () => {

@@ -135,6 +135,7 @@ describe("a hold", () => {
     parallel: 2,
     gpu: "max",
     exactPath: "local/alpha/alpha.gguf",
+    file: "/models/alpha.gguf",
     digest: "new",
   };
   const desired: Desired = { lmstudio: { backendPort: 1, engine: null, digest: "d" }, models: [model] };
@@ -147,13 +148,15 @@ describe("a hold", () => {
     keep: [],
     engine: null,
     failures: {},
+    serves: {},
+    good: {},
     serverStops: 0,
     lmsHung: 0,
   };
   const failed = (times: number): Failed => {
     const why = { code: "load_failed", reason: "out of memory", hint: "use less" } as const;
-    let last = afterFailure(undefined, { do: "load", model }, why, 0);
-    for (let count = 1; count < times; count++) last = afterFailure(last, { do: "load", model }, why, 0);
+    let last = afterFailure(undefined, { do: "load", model, once: false }, why, 0);
+    for (let count = 1; count < times; count++) last = afterFailure(last, { do: "load", model, once: false }, why, 0);
     return last;
   };
   const over = (failures: Memory["failures"], world = gone) =>
@@ -161,7 +164,7 @@ describe("a hold", () => {
 
   test("lasts while the model is away, and while a load is still going to be tried again", () => {
     expect(over({})).toBe(false);
-    expect(over({ [keyOf({ do: "load", model })]: failed(4) })).toBe(false);
+    expect(over({ [keyOf({ do: "load", model, once: false })]: failed(4) })).toBe(false);
     expect(holdIsOver("alpha", desired, { ...there, instances: [{ ...instance, parallel: 1 }] }, memory)).toBe(false);
     expect(holdIsOver("alpha", desired, { ...gone, daemonPid: null }, memory)).toBe(false);
   });
@@ -171,7 +174,7 @@ describe("a hold", () => {
   });
 
   test("ends when the model is not going to come: given up, not unloaded, LM Studio failing, or declared no more", () => {
-    expect(over({ [keyOf({ do: "load", model })]: failed(5) })).toBe(true);
+    expect(over({ [keyOf({ do: "load", model, once: false })]: failed(5) })).toBe(true);
     expect(over({ "unload:alpha": failed(1) }, { ...there, instances: [{ ...instance, parallel: 1 }] })).toBe(true);
     expect(over({ "start-daemon": failed(2) }, { ...gone, daemonPid: null })).toBe(true);
     expect(holdIsOver("alpha", { ...desired, models: [] }, gone, memory)).toBe(true);

@@ -4,9 +4,28 @@ import { incidentsBetween } from "../../../../hostctl/supervisor/incident.ts";
 
 const desired: Desired = {
   lmstudio: { backendPort: 1, engine: null, digest: "d" },
-  models: [{ identifier: "m", contextLength: 10, parallel: 1, gpu: "max", exactPath: "a/b/c.gguf", digest: "x" }],
+  models: [
+    {
+      identifier: "m",
+      contextLength: 10,
+      parallel: 1,
+      gpu: "max",
+      exactPath: "a/b/c.gguf",
+      file: "/c.gguf",
+      digest: "x",
+    },
+  ],
 };
-const memory: Memory = { loaded: { m: "x" }, keep: [], engine: null, failures: {}, serverStops: 0, lmsHung: 0 };
+const memory: Memory = {
+  loaded: { m: "x" },
+  keep: [],
+  engine: null,
+  failures: {},
+  serves: {},
+  good: {},
+  serverStops: 0,
+  lmsHung: 0,
+};
 const right: World = {
   daemonPid: 5,
   foreign: null,

@@ -16,9 +16,10 @@ const model: DesiredModel = {
   parallel: 1,
   gpu: "max",
   exactPath: "a/b/c.gguf",
+  file: "/c.gguf",
   digest: "d",
 };
-const load: Action = { do: "load", model };
+const load: Action = { do: "load", model, once: false };
 const start: Action = { do: "start-daemon" };
 const second = 1000;
 const minute = 60 * second;
@@ -34,6 +35,13 @@ describe("what fails", () => {
   test("is tried again soon at first, then less and less often", () => {
     const waits = [1, 2, 3, 4].map((times) => failTimes(times, start).retryAt / second);
     expect(waits).toEqual([2, 4, 8, 16]);
+  });
+
+  test("is not tried again where what served before can serve on: a change, and a load that has something to return to", () => {
+    const change: Action = { do: "swap", model, from: "alpha", because: "declared anew" };
+    expect(givenUp(failTimes(1, change))).toBe(true);
+    expect(givenUp(failTimes(1, { ...load, once: true }))).toBe(true);
+    expect(givenUp(failTimes(1, load))).toBe(false);
   });
 
   test("is quarantined after five failures: it says so, why, and when it is tried next", () => {

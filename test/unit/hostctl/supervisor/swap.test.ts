@@ -14,6 +14,8 @@ test("a model whose context changes is unloaded only when its requests have ende
   const seen: { call: string; loaded: readonly string[] }[] = [];
   let running = 3;
   proxy.answer = (call, response) => {
+    // One that cannot follow a model to another instance.
+    if (call.startsWith("GET")) return response.writeHead(404).end();
     void host.instances().then((loaded) => {
       seen.push({ call: call.replace(/\?.*/, ""), loaded });
       response.end(JSON.stringify({ model: "alpha", running: running--, queued: 0, heldUntil: 1 }));
