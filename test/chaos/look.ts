@@ -1,4 +1,5 @@
 /** Takes the snapshot that the judge needs: one command on the host, and a question to each model. */
+import { modelOfInstance } from "../../infra/spec/model-names.ts";
 import { type Snapshot, wrongIn } from "./judge.ts";
 import { ask, rightAnswer } from "./load.ts";
 import { models, type Place } from "./place.ts";
@@ -28,7 +29,7 @@ export async function look({ box, stack, baseUrl, key }: Place, asking: boolean)
   const { stdout } = await box.host.exec(script(stack.name), { reject: false });
   const [daemons, supervisors, proxies, leftBehind, containers, listed, report] = stdout.split("\n").map(parsed);
   const instances = (listed as Listed | null)?.models?.flatMap(({ loaded_instances }) =>
-    loaded_instances.map(({ id, config }) => `${id}@${config.context_length}`),
+    loaded_instances.map(({ id, config }) => `${modelOfInstance(id)}@${config.context_length}`),
   );
   const snapshot = {
     daemons: (daemons ?? []) as number[],

@@ -1,6 +1,6 @@
 /** One fault after the other on one host under load, each judged before the next one comes. */
 import { mustHold, type Row } from "../e2e/rows.ts";
-import { changedSteps, type Outcome } from "../pulumi/stack.ts";
+import { changedSteps, lastLines } from "../pulumi/stack.ts";
 import { everything, faultsOf, wrongIn } from "./judge.ts";
 import { type Ending, type Kind, type KindName, withinSeconds } from "./kinds.ts";
 import { rightAnswer, type SteadyLoad } from "./load.ts";
@@ -126,5 +126,3 @@ export class Chaos {
     return [...unanswered.map((model) => `a request for ${model} has no end`), ...new Set(wrong)];
   }
 }
-
-const lastLines = ({ output }: Outcome): string => output.trim().split("\n").slice(-8).join(" | ");

@@ -1,10 +1,13 @@
-/** The short form of `npm run chaos`: faults that are over within seconds, in seeded order. */
+/** The short forms of `npm run chaos`, faults that are over within seconds in seeded order, and of `npm run swap`. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kinds } from "../chaos/kinds.ts";
 import { type SteadyLoad, steadyLoad } from "../chaos/load.ts";
 import { models, openPlace, type Place } from "../chaos/place.ts";
 import { Chaos } from "../chaos/run.ts";
 import { sequence } from "../chaos/sequence.ts";
+import { Random } from "../proxy-runs/random.ts";
+import { changes } from "../swap-runs/changes.ts";
+import { SwapRun } from "../swap-runs/swap-run.ts";
 
 let place: Place;
 let load: SteadyLoad;
@@ -37,4 +40,12 @@ describe("a host under load comes to its right end by itself", () => {
     expect(row, String(row.value)).toMatchObject({ ok: true });
     expect(chaos.answered).toBeGreaterThan(10);
   });
+});
+
+test("a model changes under load, beside the one that serves and in its place, and no request is lost", async () => {
+  await load.stop();
+  await using run = await SwapRun.on(place, say);
+  const planned = changes(2, new Random(1));
+  for (const change of planned) await run.change(change);
+  for (const row of await run.rows(planned)) expect(row, row.name).toMatchObject({ ok: true });
 });

@@ -186,6 +186,9 @@ function readEvents(log: string): Pick<Outcome, "steps" | "diagnostics"> {
   return { steps, diagnostics };
 }
 
+/** Where the engine says what failed. */
+export const lastLines = ({ output }: Outcome): string => output.trim().split("\n").slice(-8).join(" | ");
+
 /** Steps that are not `same`: what an operator would call a change. */
 export const changedSteps = (outcome: Outcome): readonly Step[] =>
   outcome.steps.filter((step) => !["same", "read"].includes(step.op));
