@@ -169,6 +169,7 @@ function ownFolders(host: Host): string[] {
     join(host.paths.state, "imports"),
     join(host.paths.state, "incidents"),
     join(host.paths.state, "model-defaults"),
+    join(host.paths.state, "proofs"),
     host.paths.lmstudio,
     join(host.paths.lmstudio, ".internal"),
   ];

@@ -16,6 +16,7 @@ import { daemonStatus, type LoadedInstance } from "./lmstudio/lms.ts";
 import { modelDefaults, modelDefaultsDrift } from "./lmstudio/model-defaults.ts";
 import { settingsDrift } from "./lmstudio/settings.ts";
 import { isSame } from "./process.ts";
+import { observedProof, subjectsNow } from "./prove/kept-proofs.ts";
 import { exactPath, importTargets } from "./resources/import.ts";
 import { isVerified } from "./resources/model-file.ts";
 import { observeProxyFiles } from "./resources/proxy-files.ts";
@@ -36,8 +37,13 @@ export async function observe(host: Host, document: ObserveDocument): Promise<Ob
     readJournal(host),
   ]);
   const found = lmstudio.server.port === null ? null : await instances(lmstudio.server.port);
+  const subjects = await subjectsNow(host);
   const models = await Promise.all(
-    document.models.map(async (model) => [model.id, await observeModel(host, model, found ?? [])] as const),
+    document.models.map(async (model) => {
+      const subject = subjects.find(({ id }) => id === model.id);
+      const proof = subject === undefined ? null : await observedProof(host, subject);
+      return [model.id, { ...(await observeModel(host, model, found ?? [])), proof }] as const;
+    }),
   );
   return {
     lmstudio,

@@ -19,6 +19,9 @@ export interface ProofWish {
   readonly signal?: AbortSignal;
 }
 
+/** Held while models are proved: two proofs at once would only slow each other down. */
+export const proofLock = "proof";
+
 /** For the long prompt alone: longer ones are not tried. */
 const contextMs = 20_000;
 const patience: Readonly<Record<Depth, number>> = { pulse: 30_000, thinking: 300_000, full: 600_000 };

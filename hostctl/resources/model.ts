@@ -6,6 +6,7 @@ import type { Host } from "../host.ts";
 import { clearIncidents } from "../incidents.ts";
 import { instances } from "../lmstudio/http.ts";
 import { applyModelDefaults, pathsWithDefaults } from "../lmstudio/model-defaults.ts";
+import { dropProof } from "../prove/kept-proofs.ts";
 import { supervisorService } from "../service/service.ts";
 import { askSupervisor, settled } from "../supervisor/ask.ts";
 import {
@@ -109,5 +110,6 @@ export async function removeModel(host: Host, id: string): Promise<void> {
   await sweepDefaults(host);
   await undoImport(host, id);
   await clearIncidents(host, `model-${id}`);
+  await dropProof(host, id);
   await dropToken(host, `model-${id}`);
 }

@@ -53,6 +53,8 @@ export interface Memory {
   readonly serves: Readonly<Record<string, string>>;
   /** What was loaded last and right, by model: to return to when a change of it fails. */
   readonly good: Readonly<Record<string, DesiredModel>>;
+  /** Identifiers of models that are loaded and gave no answer to two probes in a row. */
+  readonly silent: readonly string[];
 }
 
 export type Action =
@@ -139,7 +141,8 @@ export function decide(desired: Desired, world: World, memory: Memory, now: numb
       if (due(load)) return load;
       continue;
     }
-    const because = there.length === 1 ? mismatch(model, instance, memory) : null;
+    const silent = memory.silent.includes(model.identifier) ? "it gave no answer to two probes in a row" : null;
+    const because = there.length === 1 ? (mismatch(model, instance, memory) ?? silent) : null;
     if (because === null) continue;
     const swap: Action = { do: "swap", model, from: instance.identifier, because };
     if (due(swap)) return swap;

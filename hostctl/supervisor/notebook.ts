@@ -33,6 +33,8 @@ export class Notebook {
   private serverStops = 0;
   private lmsHung = 0;
   private adopted: Adopted | null = null;
+  /** Told by whoever probes them. */
+  silent: readonly string[] = [];
 
   constructor(host: Host) {
     this.host = host;
@@ -47,10 +49,10 @@ export class Notebook {
   }
 
   get memory(): Memory {
-    const { failures, serverStops, lmsHung } = this;
+    const { failures, serverStops, lmsHung, silent } = this;
     const { loaded, engine, serves, good } = this.kept;
     const keep = this.adopted?.instances.map((instance) => instance.identifier) ?? [];
-    return { loaded, engine, serves, good, failures, keep, serverStops, lmsHung };
+    return { loaded, engine, serves, good, failures, keep, serverStops, lmsHung, silent };
   }
 
   get startedByUs(): boolean {

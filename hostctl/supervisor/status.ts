@@ -1,5 +1,5 @@
 /** What the supervisor reports, and how that is judged. */
-import type { ErrorCode } from "../../infra/spec/host-documents.ts";
+import type { ErrorCode, ObservedProof } from "../../infra/spec/host-documents.ts";
 import { modelOfInstance } from "../../infra/spec/model-names.ts";
 import { isAlive } from "../process.ts";
 import {
@@ -33,6 +33,8 @@ export interface SupervisorStatus {
   readonly engine: { readonly name: string; readonly version: string } | null;
   readonly lmstudio: PartStatus | null;
   readonly models: Readonly<Record<string, PartStatus>>;
+  /** By model: what was last proved of the instance that is loaded. */
+  readonly proofs: Readonly<Record<string, Pick<ObservedProof, "at" | "depth" | "ok" | "words" | "hint">>>;
   /** Loaded by us and still to be unloaded. */
   readonly surplus: readonly string[];
 }

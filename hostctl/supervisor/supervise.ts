@@ -23,6 +23,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { Holds, holdIsOver } from "./hold.ts";
 import { incidentsBetween } from "./incident.ts";
 import { Notebook } from "./notebook.ts";
+import { Proving } from "./proving.ts";
 import { keepProxyContainer } from "./proxy-container.ts";
 import { givenUp, quarantineAfter } from "./quarantine.ts";
 import { judgeLmstudio, judgeModel, type SupervisorStatus, statusWords, surplusOf } from "./status.ts";
@@ -73,6 +74,7 @@ class Supervisor {
   private readonly notebook: Notebook;
   private readonly watch: Watch;
   private readonly holds: Holds;
+  private readonly proving: Proving;
   private readonly heart: Heartbeat;
   private readonly signal: AbortSignal;
   private readonly startedFrom: string;
@@ -89,6 +91,12 @@ class Supervisor {
     this.notebook = notebook;
     this.watch = new Watch(host);
     this.holds = new Holds(host, (line) => this.say(line), signal);
+    this.proving = new Proving(
+      host,
+      (line) => this.say(line),
+      signal,
+      () => this.wake(),
+    );
     this.signal = signal;
     this.startedFrom = realpath(host.paths.current);
     signal.addEventListener("abort", () => this.wake());
@@ -136,7 +144,10 @@ class Supervisor {
     await this.notebook.forgetUndeclared(desired.models);
     // What a killed supervisor had begun to tell, and what a new daemon has made untrue.
     await tellInstances(this.host, this.notebook.memory.serves);
-    await this.report(desired, world, seen);
+    this.notebook.silent = this.proving.silent;
+    const ready = await this.report(desired, world, seen);
+    // A version on trial is proved by who tries it.
+    if (trial === null) await this.proving.look(desired, world.instances === null ? null : ready, this.watch.daemon);
     await this.heart.ready();
     const action = decide(desired, world, this.notebook.memory, Date.now());
     if (action === null || desired.lmstudio === null || this.signal.aborted) return false;
@@ -157,6 +168,7 @@ class Supervisor {
     try {
       await act(action, { host, port, notebook, watch, holds, signal, say });
       notebook.succeeded(action, Date.now());
+      if (action.do === "load" || action.do === "swap") this.proving.renewed(action.model.identifier);
       await this.tell(what, why, "done", true);
     } catch (error) {
       if (signal.aborted) return;
@@ -187,7 +199,8 @@ class Supervisor {
     this.before = { desired, world, memory };
   }
 
-  private async report(desired: Desired, world: World, seen: number): Promise<void> {
+  /** Returns the identifiers of the models that are there as declared. */
+  private async report(desired: Desired, world: World, seen: number): Promise<readonly string[]> {
     const { memory, startedByUs } = this.notebook;
     const engine = memory.engine?.match(/^(.+)@([^@]+)$/);
     const status: Omit<SupervisorStatus, "at"> = {
@@ -197,15 +210,18 @@ class Supervisor {
       engine: engine ? { name: engine[1] ?? "", version: engine[2] ?? "" } : null,
       lmstudio: judgeLmstudio(desired, world, memory),
       models: Object.fromEntries(desired.models.map((model) => [model.identifier, judgeModel(model, world, memory)])),
+      proofs: this.proving.proofs,
       surplus: surplusOf(desired, world, memory),
     };
+    const ready = Object.entries(status.models).flatMap(([id, { state }]) => (state === "ready" ? [id] : []));
     this.heart.status(statusWords(status));
     const text = JSON.stringify(status);
-    if (text === this.shown) return;
+    if (text === this.shown) return ready;
     this.shown = text;
     const dated = { ...status, at: new Date().toISOString() };
     await writeJson(join(this.host.paths.run, "status.json"), dated);
     this.channel?.broadcast({ status: dated });
+    return ready;
   }
 
   say(line: string): void {

@@ -1,6 +1,6 @@
 /** What `lmstack status` tells of a host: facts and drift in, one report and its words out. Pure. */
 import type { HostFacts } from "../host/facts.ts";
-import type { JournalEntry, Observed } from "../spec/host-documents.ts";
+import type { JournalEntry, Observed, ObservedProof } from "../spec/host-documents.ts";
 import { baseUrl, type HostSpec, proxyRuntime } from "../spec/host-spec.ts";
 
 export interface Report {
@@ -18,6 +18,8 @@ export interface Report {
     readonly loaded: boolean;
     readonly contextLength: number | null;
     readonly parallel: number | null;
+    /** The last one of the instance that is loaded, `up`'s or the supervisor's own. */
+    readonly proof: ObservedProof | null;
   }[];
   readonly proxy: { readonly runtime: "docker" | "native"; readonly serves: boolean; readonly words: string };
   /** A line for each resource that is not as declared. */
@@ -40,12 +42,13 @@ export function reportOf(
   const models = spec.models.map(({ id, thinking }) => {
     const own = observed?.models[id]?.instances.find(({ identifier }) => identifier === id);
     const { contextLength = null, parallel = null } = own ?? {};
-    return { id, thinking, loaded: own !== undefined, contextLength, parallel };
+    const last = observed?.models[id]?.proof ?? null;
+    return { id, thinking, loaded: own !== undefined, contextLength, parallel, proof: last?.current ? last : null };
   });
   const proxy = proxyOf(spec, observed);
   const serves = observed?.lmstudio.daemon.running === true && observed.lmstudio.server.greeting && proxy.serves;
   return {
-    ready: serves && models.every(({ loaded }) => loaded) && drift.length === 0,
+    ready: serves && models.every(({ loaded, proof }) => loaded && proof?.ok !== false) && drift.length === 0,
     ...{ stack, endpoint: baseUrl(spec), proof, card: gpu, lmstudio: observed?.lmstudio ?? null, models, proxy, drift },
     failing: observed?.failing ?? {},
     journal: observed?.journal ?? [],
@@ -84,9 +87,9 @@ export function reportLines(report: Report): string[] {
   if (report.silence) return [...lines, `  ${report.silence}`];
   if (lmstudio) lines.push(...lmstudioLines(lmstudio));
   if (card) lines.push(`  card        ${card.name}, ${card.memoryMiB} MiB, driver ${card.driver}`);
-  for (const { id, thinking, loaded, contextLength, parallel } of models) {
+  for (const { id, thinking, loaded, contextLength, parallel, proof: last } of models) {
     const state = loaded ? `loaded, context ${contextLength ?? "?"}, parallel ${parallel ?? "?"}` : "NOT LOADED";
-    lines.push(`  model       ${id}: ${state}, thinking ${thinking}`);
+    lines.push(`  model       ${id}: ${state}, thinking ${thinking}`, ...(loaded ? proofLines(last) : []));
   }
   if (models.length === 0) lines.push("  model       none is declared");
   lines.push(`  proxy       ${proxy.words} (${proxy.runtime})`, `  last proof  ${proof ?? "none yet"}`);
@@ -97,6 +100,16 @@ export function reportLines(report: Report): string[] {
   for (const { at, what, why, result, ok } of journal.slice(-journalLines))
     lines.push(`    ${at.slice(0, 19).replace("T", " ")}  ${ok ? "" : "FAILED: "}${what}, because ${why}: ${result}`);
   return lines;
+}
+
+function proofLines(proof: ObservedProof | null): string[] {
+  if (proof === null) return ["              not proved since it was loaded"];
+  const { ok, words, hint, at, tokensPerSecond } = proof;
+  const when = at.slice(0, 19).replace("T", " ");
+  const pace = tokensPerSecond === null ? "" : `, ${tokensPerSecond} tokens/s`;
+  if (ok) return [`              proved ${when}${pace}`];
+  const lines = [`PROOF FAILED ${when}: ${words}`, ...(hint === undefined ? [] : [`Next: ${hint}`])];
+  return lines.flatMap((line) => line.split("\n")).map((line) => `              ${line}`);
 }
 
 function lmstudioLines(lmstudio: Observed["lmstudio"]): string[] {

@@ -41,6 +41,10 @@ export function driftReasons(documents: Documents, observed: Observed): Record<s
     reasons[`model-${model.id}`] = observed.lmstudio.daemon.running ? modelReasons(model, seen) : [];
   }
   for (const [name, incidents] of Object.entries(observed.incidents ?? {})) reasons[name]?.push(...incidents);
+  reasons.proof = documents.models.flatMap(({ id }) => {
+    const proof = observed.models[id]?.proof;
+    return proof?.current && !proof.ok ? [proof.words.split("\n", 1)[0] as string] : [];
+  });
   const { filesSha256, expectedFilesSha256, imagePresent, service } = observed.proxy;
   reasons["proxy-files"] =
     filesSha256 === expectedFilesSha256 ? [] : ["its configuration on the host was edited or removed"];

@@ -199,6 +199,26 @@ export interface ObservedModel {
     readonly contextLength: number | null;
     readonly parallel: number | null;
   }[];
+  /** The last proof, `prove`'s or the supervisor's own; null before the first. */
+  readonly proof?: ObservedProof | null;
+}
+
+/** What a proof of one model has found, and when. */
+export interface ObservedProof {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  /** `thinking`: every endpoint, with a question that invites thinking. `full`: a tool and the whole context too. */
+  readonly depth: "pulse" | "thinking" | "full";
+  readonly ok: boolean;
+  /** It is of the instance that is loaded now. */
+  readonly current: boolean;
+  /** Figures and notes, or what is wrong with its transcript. */
+  readonly words: string;
+  /** What to do about a failure. */
+  readonly hint?: string;
+  /** As last measured. */
+  readonly tokensPerSecond: number | null;
+  readonly firstTokenMs: number | null;
 }
 
 export interface ObservedContainer {

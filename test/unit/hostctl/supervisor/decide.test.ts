@@ -193,6 +193,7 @@ const memoryOf = (
   good: {},
   serverStops: machine.serverStops ?? 0,
   lmsHung: 0,
+  silent: [],
 });
 
 const calm: World = { daemonPid: 7, foreign: null, strays: [], server: serving, instances: [] };
@@ -243,6 +244,28 @@ describe("the supervisor's decisions", () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  test("load a model again that is as declared and gives no answer, and no other", () => {
+    const model = {
+      identifier: "m",
+      exactPath: "m",
+      contextLength: 1,
+      parallel: 1,
+      gpu: "max" as const,
+      file: "/m",
+      digest: "d",
+    };
+    const desired = { ...plain, models: [model] };
+    const instance = { identifier: "m", contextLength: 1, parallel: 1, path: null };
+    const world = { ...calm, instances: [instance, { ...instance, identifier: "stranger" }] };
+    const known = memoryOf({ loaded: { m: "d" }, engine: null });
+    expect(decide(desired, world, known, 0)).toBeNull();
+    expect(decide(desired, world, { ...known, silent: ["m", "stranger"] }, 0)).toMatchObject({
+      do: "swap",
+      from: "m",
+      because: expect.stringContaining("two probes"),
+    });
   });
 
   test("leave alone what nobody declared and it did not load, and what was there before lmstack", () => {

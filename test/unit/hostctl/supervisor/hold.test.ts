@@ -152,6 +152,7 @@ describe("a hold", () => {
     good: {},
     serverStops: 0,
     lmsHung: 0,
+    silent: [],
   };
   const failed = (times: number): Failed => {
     const why = { code: "load_failed", reason: "out of memory", hint: "use less" } as const;

@@ -25,6 +25,7 @@ const memory: Memory = {
   good: {},
   serverStops: 0,
   lmsHung: 0,
+  silent: [],
 };
 const right: World = {
   daemonPid: 5,
