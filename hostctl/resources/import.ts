@@ -36,11 +36,16 @@ export interface ImportedFile {
   readonly made: boolean;
 }
 
-export interface ImportRecord {
+interface Import {
   readonly mode: ModelDocument["import"];
   readonly files: readonly ImportedFile[];
   /** The topmost folder that had to be made for it. */
   readonly firstFolder: string | null;
+}
+
+export interface ImportRecord extends Import {
+  /** What the model was before: it stays until this import serves. */
+  readonly former?: readonly Import[];
 }
 
 /** As lmstack wrote it before models had several files. */
@@ -51,6 +56,13 @@ export async function readImport(host: Host, id: string): Promise<ImportRecord |
   if (record === null || "files" in record) return record;
   const { mode, firstFolder, target, source, made } = record;
   return { mode, firstFolder, files: [{ target, source, made }] };
+}
+
+/** Files that a move of this model has taken from where they were, the former import's too. */
+export async function movedFiles(host: Host, id: string): Promise<readonly ImportedFile[]> {
+  return importsOf(await readImport(host, id)).flatMap(({ mode, files }) =>
+    mode === "move" ? files.filter(({ made }) => made) : [],
+  );
 }
 
 /** PUBLISHER/REPO/FILE under the models folder, as `lms ls` shows it: of the first file, which stands for all parts. */
@@ -66,15 +78,18 @@ export async function importTargets(host: Host, document: ModelDocument): Promis
 export async function importModel(host: Host, document: ModelDocument, parts: readonly ModelPart[]): Promise<Change[]> {
   const targets = await importTargets(host, document);
   const before = await readImport(host, document.id);
-  const known = (target: string) => before?.files.find((file) => file.target === target);
   let wanted = targets.map((target, index) => ({ target, source: resolve(parts[index]?.path ?? "") }));
   const same =
     before !== null &&
     before.mode === document.import &&
     before.files.length === wanted.length &&
-    wanted.every(({ target, source }) => source === target || known(target)?.source === source);
-  if (before !== null && !same && before.files.some(({ made }) => made)) {
+    wanted.every(({ target, source }) =>
+      before.files.some((file) => file.target === target && [target, file.source].includes(source)),
+    );
+  let kept = importsOf(before);
+  if (before !== null && !same && isInTheWay(before, document.import, wanted)) {
     await undoImport(host, document.id);
+    kept = [];
     // Moved back to where they came from.
     if (before.mode === "move")
       wanted = wanted.map(({ target, source }) => ({
@@ -82,6 +97,7 @@ export async function importModel(host: Host, document: ModelDocument, parts: re
         source: before.files.find((file) => file.target === source)?.source ?? source,
       }));
   }
+  const known = (target: string) => kept.flatMap(({ files }) => files).find((file) => file.target === target);
   const digest = (index: number) => parts[index]?.sha256 ?? null;
   const missing: { target: string; source: string; sha256: string | null }[] = [];
   const files: ImportedFile[] = [];
@@ -90,14 +106,19 @@ export async function importModel(host: Host, document: ModelDocument, parts: re
     const there = await isThere(host, document, { target, source, sha256: digest(index) }, made);
     if (!there) missing.push({ target, source, sha256: digest(index) });
     // The source of a move is remembered when the file itself lies at its target already.
-    const from = same ? (known(target)?.source ?? source) : source;
-    files.push({ target, source: from, made: there ? same && made : true });
+    const from = source === target ? (known(target)?.source ?? source) : source;
+    files.push({ target, source: from, made: !there || made });
   }
   if (missing.length === 0 && same) return [];
   const folder = dirname(targets[0] ?? "");
-  const firstFolder = missing.length === 0 ? null : ((await mkdir(folder, { recursive: true })) ?? before?.firstFolder);
+  const firstMade = missing.length === 0 ? undefined : await mkdir(folder, { recursive: true });
+  const firstBefore = before?.firstFolder ?? null;
+  const firstFolder = firstBefore !== null && isBelow(folder, firstBefore) ? firstBefore : (firstMade ?? null);
   await sweepStaging([folder]);
-  const record = { mode: document.import, files, firstFolder: firstFolder ?? null } satisfies ImportRecord;
+  const former = (same ? kept.slice(1) : kept)
+    .map((one) => ({ ...one, files: one.files.filter(({ made, target }) => made && !targets.includes(target)) }))
+    .filter((one) => one.files.length > 0);
+  const record: ImportRecord = { mode: document.import, files, firstFolder, ...(former.length > 0 ? { former } : {}) };
   await writeJson(recordPath(host, document.id), record);
   for (const { target, source, sha256 } of missing) {
     const verified = document.import === "move" ? await recordedSha256(host, source) : null;
@@ -109,6 +130,30 @@ export async function importModel(host: Host, document: ModelDocument, parts: re
   return first === undefined
     ? []
     : [{ what: `import of ${document.id}`, from: null, to: `${document.import} ${first.target}` }];
+}
+
+function importsOf(record: ImportRecord | null): readonly Import[] {
+  if (record === null) return [];
+  const { former = [], ...now } = record;
+  return [now, ...former];
+}
+
+/** The former import cannot stay beside the new one. */
+function isInTheWay(before: Import, mode: Import["mode"], wanted: readonly Omit<ImportedFile, "made">[]): boolean {
+  if (!before.files.some(({ made }) => made)) return false;
+  if (before.mode !== mode) return true;
+  const meets = (file: ImportedFile) =>
+    wanted.some(({ target, source }) => [file.target, file.source].includes(source) || target === file.target);
+  return mode === "move" && before.files.some(meets);
+}
+
+/** To be called when the new import serves: what the model was before goes. */
+export async function finishImport(host: Host, id: string): Promise<void> {
+  const record = await readImport(host, id);
+  if (record?.former === undefined) return;
+  const { former, ...now } = record;
+  for (const one of former) await undoFiles(host, one);
+  await writeJson(recordPath(host, id), now satisfies ImportRecord);
 }
 
 /** True when the target is the right file already; false when it has to be made; a failure when something else lies there. */
@@ -133,14 +178,16 @@ async function isThere(
     );
   }
   const sameFile = a.dev === b.dev && a.ino === b.ino;
-  if (sameFile && (document.import !== "copy" || !made)) return true;
+  // A link of ours has to lead to its own source: another name of the same file may go.
+  const astray = made && found.isSymbolicLink() && (await readlink(target)) !== source;
+  if (sameFile && !astray && (document.import !== "copy" || !made)) return true;
   if (!found.isSymbolicLink() && a.size === b.size) {
     const digest = sha256 ?? (await sha256Of(host, source, document.id));
     if ((await sha256Of(host, target, document.id)) === digest) return true;
   }
   // What a person's file was moved to is that file.
   const theirs = document.import === "move" && "path" in document.source;
-  if (made && !theirs) return await rm(target).then(() => false);
+  if (made && !theirs) return false;
   const is = found.isSymbolicLink() ? `a link to ${await readlink(target)}` : `another file of ${a.size} bytes`;
   throw new HostFailure(
     "import_failed",
@@ -214,12 +261,15 @@ async function copyWhole(source: string, staging: string): Promise<void> {
 
 /** Takes back exactly what was made: links and copies go, moved files return to where they were. */
 export async function undoImport(host: Host, id: string): Promise<void> {
-  const record = await readImport(host, id);
-  for (const file of record?.files ?? []) if (record !== null && file.made) await undoFile(host, record, file);
+  for (const one of importsOf(await readImport(host, id))) await undoFiles(host, one);
   await rm(recordPath(host, id), { force: true });
 }
 
-async function undoFile(host: Host, { mode, firstFolder }: ImportRecord, file: ImportedFile): Promise<void> {
+async function undoFiles(host: Host, one: Import): Promise<void> {
+  for (const file of one.files) if (file.made) await undoFile(host, one, file);
+}
+
+async function undoFile(host: Host, { mode, firstFolder }: Import, file: ImportedFile): Promise<void> {
   const { target, source } = file;
   if (mode !== "move") await rm(target, { force: true });
   else if (
@@ -242,7 +292,7 @@ async function undoFile(host: Host, { mode, firstFolder }: ImportRecord, file: I
 
 /** Upwards to the topmost one that was made, as long as they are empty. */
 async function removeFolders(folder: string, first: string | null): Promise<void> {
-  for (let at = folder; first !== null && at.startsWith(first); at = dirname(at)) {
+  for (let at = folder; first !== null && isBelow(at, first); at = dirname(at)) {
     if (
       !(await rmdir(at).then(
         () => true,
@@ -252,6 +302,8 @@ async function removeFolders(folder: string, first: string | null): Promise<void
       return;
   }
 }
+
+const isBelow = (folder: string, top: string): boolean => `${folder}/`.startsWith(`${top}/`);
 
 function recordPath(host: Host, id: string): string {
   return join(host.paths.state, "imports", `${encodeURIComponent(id)}.json`);

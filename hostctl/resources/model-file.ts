@@ -9,14 +9,16 @@ import { dropToken, storeToken } from "../tokens.ts";
 import { awaitDownload, cancelDownload } from "../transfer/download-job.ts";
 import { askHub } from "../transfer/hub.ts";
 import { adoptIntoStore, dropUnnamed, isStored, nameStored } from "../transfer/store.ts";
-import { readImport } from "./import.ts";
+import { movedFiles } from "./import.ts";
 import {
-  downloadedFile,
+  downloadsOf,
+  dropFetched,
   fetchedBefore,
-  fetchedPath,
+  formerFile,
   type ModelPart,
   modelParts,
-  partsFolder,
+  places,
+  wantedByNoOther,
   writeFetched,
 } from "./model-parts.ts";
 
@@ -37,18 +39,22 @@ async function fetchParts(host: Host, document: ModelFileDocument, source: Downl
   const { id, credential } = document;
   const parts: Wanted[] = [];
   for (const part of await modelParts(host, document)) parts.push(await resolvePart(host, document, part));
-  const before = await fetchedBefore(host, id);
   const digests = parts.map(({ sha256 }) => sha256);
-  const old = before.filter((sha256) => !digests.includes(sha256));
-  for (const sha256 of old) await cancelDownload(host, sha256);
+  const old = (await fetchedBefore(host, id)).filter((sha256) => !digests.includes(sha256));
+  for (const sha256 of await wantedByNoOther(host, id, old)) await cancelDownload(host, sha256);
   await writeFetched(host, document, digests);
+  const names = places(host, document, digests).map(({ path }) => path);
+  const now = await modelParts(host, document);
   const changes: Change[] = [];
-  for (const [index, { path, sha256, urls, size }] of parts.entries()) {
+  for (const [index, { sha256, urls, size }] of parts.entries()) {
+    const path = now[index]?.path ?? "";
     const what = parts.length === 1 ? `model ${id}` : `model ${id}, part ${index + 1} of ${parts.length}`;
     if (await isRight(host, path, sha256, what)) {
       await adoptIntoStore(host, path, sha256);
       continue;
     }
+    const former = formerFile(host, id);
+    if (parts.length === 1 && (await isRight(host, former, sha256, what))) await adoptIntoStore(host, former, sha256);
     if (!(await isStored(host, sha256))) {
       const { bytesPerSecond } = source;
       const order = {
@@ -61,17 +67,12 @@ async function fetchParts(host: Host, document: ModelFileDocument, source: Downl
       };
       await awaitDownload(host, order, credential);
     }
-    const name = nameOf(host, id, path, parts.length);
+    // After a move the old file lies elsewhere; a new one begins where downloads do.
+    const name = names[index] ?? "";
     await nameStored(host, sha256, name);
     changes.push({ what: `model file ${id}`, from: null, to: name });
   }
-  await dropUnnamed(host, old);
   return changes;
-}
-
-/** After a move the old file lies elsewhere; a new one begins where downloads do. */
-function nameOf(host: Host, id: string, path: string, count: number): string {
-  return downloadedFile(host, id, count === 1 ? null : path.slice(path.lastIndexOf("/") + 1));
 }
 
 /** A hub is asked only for what is not here: what it says must agree with the spec, before gigabytes are fetched. */
@@ -170,16 +171,16 @@ export async function isVerified(host: Host, document: ModelDocument): Promise<b
 /** Files that lmstack downloaded go, unless another model has them too; a person's never do. */
 export async function removeModelFile(host: Host, id: string): Promise<void> {
   await withLock(host, `model-file-${id}`, `remove model-file ${id}`, async () => {
-    const digests = await fetchedBefore(host, id);
+    const digests = await wantedByNoOther(host, id, await fetchedBefore(host, id));
     for (const sha256 of digests) await cancelDownload(host, sha256);
     // Moved into LM Studio's folder and not brought back: still ours to delete.
-    for (const { source, target, made } of (await readImport(host, id))?.files ?? [])
-      if (made && (source === downloadedFile(host, id) || source.startsWith(`${partsFolder(host, id)}/`)))
+    for (const { source, target } of await movedFiles(host, id))
+      if (source === formerFile(host, id) || source.startsWith(`${downloadsOf(host, id)}/`))
         await rm(target, { force: true });
-    await rm(downloadedFile(host, id), { force: true });
-    await rm(partsFolder(host, id), { recursive: true, force: true });
+    await rm(formerFile(host, id), { force: true });
+    await rm(downloadsOf(host, id), { recursive: true, force: true });
     await dropUnnamed(host, digests);
-    await rm(fetchedPath(host, id), { force: true });
+    await dropFetched(host, id);
     await dropToken(host, `model-file-${id}`);
   });
 }

@@ -1,12 +1,13 @@
 /** The files that a model consists of on this host: one, or the parts of a multi-part GGUF in their order. */
-import { access } from "node:fs/promises";
+import { access, readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { ModelDocument, ModelFileDocument } from "../../infra/spec/host-documents.ts";
 import { partNames } from "../../infra/spec/model-names.ts";
 import { readJson, writeJson } from "../atomic-file.ts";
 import { digestOf } from "../digest.ts";
 import type { Host } from "../host.ts";
-import { readImport } from "./import.ts";
+import { dropUnnamed } from "../transfer/store.ts";
+import { movedFiles } from "./import.ts";
 
 export interface ModelPart {
   /** Where it lies: after a move, where it went. */
@@ -23,15 +24,17 @@ type Sourced = Pick<ModelFileDocument, "id" | "source" | "sha256">;
 interface FetchedRecord {
   readonly key: string;
   readonly sha256: readonly string[];
+  /** Of files that the model had before: they stay until the new ones serve. */
+  readonly former?: readonly string[];
 }
 
 export async function modelParts(host: Host, document: Sourced): Promise<[ModelPart, ...ModelPart[]]> {
   const told = (await readFetched(host, document)) ?? [];
   const digests = document.sha256 === undefined ? told : [document.sha256].flat().map((hex) => hex.toLowerCase());
-  const moved = await readImport(host, document.id);
+  const moved = await movedFiles(host, document.id);
   const parts = await Promise.all(
-    places(host, document).map(async ({ path, urls }, index) => {
-      const went = moved?.mode === "move" ? moved.files.find(({ source, made }) => made && source === path) : undefined;
+    places(host, document, digests).map(async ({ path, urls }, index) => {
+      const went = moved.find(({ source }) => source === path);
       const gone = went !== undefined && (await isAbsent(path));
       return { path: gone ? went.target : path, sha256: digests[index] ?? null, urls };
     }),
@@ -39,30 +42,35 @@ export async function modelParts(host: Host, document: Sourced): Promise<[ModelP
   return parts as [ModelPart, ...ModelPart[]];
 }
 
-function places(host: Host, { id, source }: Sourced): { readonly path: string; readonly urls: readonly string[] }[] {
+/** Before any move. A download has a folder for its bytes, so that the former ones lie beside them. */
+export function places(
+  host: Host,
+  { id, source }: Sourced,
+  digests: readonly string[],
+): { readonly path: string; readonly urls: readonly string[] }[] {
   if ("path" in source) return partNames(source.path).map((path) => ({ path, urls: [] }));
-  if ("peers" in source) {
-    const names = partNames(source.file);
-    return names.map((name) => ({ path: downloadedFile(host, id, names.length === 1 ? null : name), urls: [] }));
-  }
+  const folder = downloadFolder(host, id, digests);
+  const own = `${encodeURIComponent(id)}.gguf`;
+  const placed = (names: readonly string[]) => names.map((name) => join(folder, names.length === 1 ? own : name));
+  if ("peers" in source) return placed(partNames(source.file)).map((path) => ({ path, urls: [] }));
   const { url, mirrors = [] } = source;
   const all = [url, ...mirrors].map(partAddresses);
-  const first = all[0] ?? [];
-  return first.map((address, index) => ({
-    path: downloadedFile(host, id, first.length === 1 ? null : basename(decodeURIComponent(new URL(address).pathname))),
-    urls: all.flatMap((addresses) => addresses[index] ?? []),
-  }));
+  const names = (all[0] ?? []).map((address) => basename(decodeURIComponent(new URL(address).pathname)));
+  return placed(names).map((path, index) => ({ path, urls: all.flatMap((addresses) => addresses[index] ?? []) }));
 }
 
 function partAddresses(url: string): string[] {
   return partNames(new URL(url).pathname).map((pathname) => Object.assign(new URL(url), { pathname }).href);
 }
 
-/** @param part name of a part; null for the only file of a model */
-export const downloadedFile = (host: Host, id: string, part: string | null = null): string =>
-  part === null ? join(host.paths.downloads, `${encodeURIComponent(id)}.gguf`) : join(partsFolder(host, id), part);
+/** Where earlier lmstacks had a model's only file. */
+export const formerFile = (host: Host, id: string): string =>
+  join(host.paths.downloads, `${encodeURIComponent(id)}.gguf`);
 
-export const partsFolder = (host: Host, id: string): string => join(host.paths.downloads, encodeURIComponent(id));
+export const downloadsOf = (host: Host, id: string): string => join(host.paths.downloads, encodeURIComponent(id));
+
+const downloadFolder = (host: Host, id: string, digests: readonly string[]): string =>
+  join(downloadsOf(host, id), digests.length === 0 ? "unknown" : digestOf(digests).slice(0, 16));
 
 /** Names of the files in LM Studio's folder, in the order of the parts. */
 export function importNames({ source, repo }: Pick<ModelDocument, "source" | "repo">): [string, ...string[]] {
@@ -78,17 +86,53 @@ export async function readFetched(host: Host, document: Sourced): Promise<readon
   return record?.key === keyOf(document) ? record.sha256 : null;
 }
 
-/** Of whatever source. */
+/** Of whatever source, and of what the model was before. */
 export async function fetchedBefore(host: Host, id: string): Promise<readonly string[]> {
-  return (await readJson<FetchedRecord>(fetchedPath(host, id)))?.sha256 ?? [];
+  const record = await readJson<FetchedRecord>(fetchedPath(host, id));
+  return [...(record?.sha256 ?? []), ...(record?.former ?? [])];
 }
 
 export async function writeFetched(host: Host, document: Sourced, sha256: readonly string[]): Promise<void> {
-  await writeJson(fetchedPath(host, document.id), { key: keyOf(document), sha256 } satisfies FetchedRecord);
+  const former = (await fetchedBefore(host, document.id)).filter((digest) => !sha256.includes(digest));
+  await writeJson(fetchedPath(host, document.id), { key: keyOf(document), sha256, former } satisfies FetchedRecord);
 }
 
-export const fetchedPath = (host: Host, id: string): string =>
-  join(host.paths.downloads, `${encodeURIComponent(id)}.files.json`);
+/** To be called when the model serves: the names of what it was before go, and the bytes with the last name. */
+export async function pruneFetched(host: Host, document: Sourced): Promise<void> {
+  const { id, source } = document;
+  const digests = await fetchedBefore(host, id);
+  const now = await readFetched(host, document);
+  // A newer convergence fetches for the same model already.
+  if (digests.length === 0 || (now === null && !("path" in source))) return;
+  const keep = now === null ? null : basename(downloadFolder(host, id, now));
+  const names = await readdir(downloadsOf(host, id)).catch(() => []);
+  for (const name of names)
+    if (name !== keep) await rm(join(downloadsOf(host, id), name), { recursive: true, force: true });
+  await rm(formerFile(host, id), { force: true });
+  await dropUnnamed(host, await wantedByNoOther(host, id, digests));
+  if (now === null) await dropFetched(host, id);
+  else await writeJson(fetchedPath(host, id), { key: keyOf(document), sha256: now } satisfies FetchedRecord);
+}
+
+export async function dropFetched(host: Host, id: string): Promise<void> {
+  await rm(downloadsOf(host, id), { recursive: true, force: true });
+  await rm(fetchedPath(host, id), { force: true });
+}
+
+/** Without the digests of files that other models have, or wait for. */
+export async function wantedByNoOther(host: Host, id: string, digests: readonly string[]): Promise<string[]> {
+  const mine = basename(fetchedPath(host, id));
+  const names = (await readdir(host.paths.downloads).catch(() => [])).filter((name) => name.endsWith(recordEnding));
+  const others = await Promise.all(
+    names.filter((name) => name !== mine).map((name) => readJson<FetchedRecord>(join(host.paths.downloads, name))),
+  );
+  return digests.filter((digest) => !others.some((record) => record?.sha256.includes(digest)));
+}
+
+const recordEnding = ".files.json";
+
+const fetchedPath = (host: Host, id: string): string =>
+  join(host.paths.downloads, `${encodeURIComponent(id)}${recordEnding}`);
 
 const keyOf = ({ source, sha256 }: Sourced): string =>
   digestOf([

@@ -19,9 +19,8 @@ import {
   storeModel,
 } from "../supervisor/desired.ts";
 import { dropToken, storeToken } from "../tokens.ts";
-import { dropUnnamed } from "../transfer/store.ts";
-import { exactPath, importModel, undoImport } from "./import.ts";
-import { modelParts, readFetched } from "./model-parts.ts";
+import { exactPath, finishImport, importModel, undoImport } from "./import.ts";
+import { modelParts, pruneFetched, readFetched } from "./model-parts.ts";
 
 const loadMs = 1_800_000;
 
@@ -39,8 +38,6 @@ export async function convergeModel(host: Host, document: ModelDocument): Promis
   const changes: Change[] = [];
   try {
     changes.push(...(await importModel(host, document, await modelParts(host, document))));
-    // What was fetched and then moved to another disk is not to lie here a second time.
-    await dropUnnamed(host, (await readFetched(host, document)) ?? []);
     const stored = await storedModel(host, document);
     const wanted = desiredModel(stored, lmstudio.engine ?? null);
     // Every load of the supervisor writes them too; here it is what a person changed since that is put right.
@@ -54,10 +51,7 @@ export async function convergeModel(host: Host, document: ModelDocument): Promis
   } catch (error) {
     // A failed create is not in the operator's state, so nobody would ever remove it: take it back here. A failed update returns to before.
     if (before !== null) {
-      await importModel(host, before.document, await modelParts(host, before.document)).catch((again: unknown) =>
-        host.say(`note: ${document.id} could not be imported as it was: ${asFailure(again).message}`),
-      );
-      await storeModel(host, before);
+      await returnTo(host, before);
     } else {
       await dropModel(host, document.id);
       await undoImport(host, document.id);
@@ -65,6 +59,8 @@ export async function convergeModel(host: Host, document: ModelDocument): Promis
     await sweepDefaults(host);
     throw error;
   }
+  await finishImport(host, document.id);
+  await pruneFetched(host, document);
   await sweepDefaults(host);
   await clearIncidents(host, `model-${document.id}`);
   await storeToken(host, `model-${document.id}`, document.token);
@@ -79,6 +75,17 @@ async function storedModel(host: Host, document: ModelDocument): Promise<StoredM
   const told = document.sha256 === undefined ? await readFetched(host, document) : null;
   const known = told === null ? document : { ...document, sha256: told };
   return { document: known, exactPath: exactPath(document), file: first.path };
+}
+
+async function returnTo(host: Host, before: StoredModel): Promise<void> {
+  const { document } = before;
+  const imported = await importModel(host, document, await modelParts(host, document)).catch((error: unknown) => {
+    host.say(`note: ${document.id} could not be imported as it was: ${asFailure(error).message}`);
+    return null;
+  });
+  await storeModel(host, before);
+  // The import that failed goes only now that nobody is to load it.
+  if (imported !== null) await finishImport(host, document.id);
 }
 
 /** Takes back the defaults of files that no declared model has any more. */

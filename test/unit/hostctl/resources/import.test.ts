@@ -19,13 +19,14 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Host, hostAt } from "../../../../hostctl/host.ts";
 import {
   exactPath,
+  finishImport,
   importModel as importParts,
   importTargets,
   moveFile,
   undoImport,
 } from "../../../../hostctl/resources/import.ts";
 import { convergeModelFile, isVerified, removeModelFile } from "../../../../hostctl/resources/model-file.ts";
-import { downloadedFile, modelParts } from "../../../../hostctl/resources/model-parts.ts";
+import { modelParts } from "../../../../hostctl/resources/model-parts.ts";
 import type { ModelDocument } from "../../../../infra/spec/host-documents.ts";
 
 let host: Host;
@@ -123,14 +124,15 @@ test("a file that was moved is brought back first when another way of importing 
 test("a download that was moved counts as there and verified, and goes with its model", async () => {
   const sha256 = createHash("sha256").update("GGUF the model").digest("hex");
   const moved = document("move", { source: { url: "https://h/m.gguf" }, sha256 });
-  await mkdir(host.paths.downloads, { recursive: true });
-  await rename(source, downloadedFile(host, "m"));
+  const download = await modelFile(host, moved);
+  await mkdir(join(download, ".."), { recursive: true });
+  await rename(source, download);
   for (const changes of [1, 0]) {
     expect(await convergeModelFile(host, moved)).toEqual([]);
     expect(await importModel(host, moved, await modelFile(host, moved))).toHaveLength(changes);
     expect(await isVerified(host, moved)).toBe(true);
   }
-  expect(await there(downloadedFile(host, "m"))).toBe(false);
+  expect(await there(download)).toBe(false);
   await removeModelFile(host, "m");
   expect(await there(target)).toBe(false);
 });
@@ -142,11 +144,42 @@ test("the only copy stays when its source is gone", async () => {
   expect(await readFile(target, "utf8")).toBe("GGUF the model");
 });
 
-test("another place replaces the first", async () => {
-  await importModel(host, document("symlink"), source);
-  await importModel(host, document("symlink", { repo: "other" }), source);
-  expect(await there(target)).toBe(false);
-  expect(await readlink(target.replace("repo", "other"))).toBe(source);
+describe.each(modes)("a change of a model that is imported by %s", (mode) => {
+  const other = () => document(mode, { repo: "other" });
+  const otherSource = () => join(host.home, "n.gguf");
+  const change = async () => {
+    await writeFile(otherSource(), "GGUF of another");
+    await importModel(host, document(mode), source);
+    await importModel(host, other(), otherSource());
+  };
+
+  test("keeps the import that serves until the new one does, and takes back both at removal", async () => {
+    await change();
+    expect(await readFile(target, "utf8")).toBe("GGUF the model");
+    expect(await readFile(target.replace("repo", "other"), "utf8")).toBe("GGUF of another");
+    await finishImport(host, "m");
+    expect(await there(target)).toBe(false);
+    expect(await readFile(source, "utf8")).toBe("GGUF the model");
+    await undoImport(host, "m");
+    expect([await there(join(host.home, ".lmstudio")), await readFile(otherSource(), "utf8")]).toEqual([
+      false,
+      "GGUF of another",
+    ]);
+  });
+
+  test("that is taken back leaves the first import as it was", async () => {
+    await change();
+    await importModel(host, document(mode), mode === "move" ? target : source);
+    await finishImport(host, "m");
+    expect(await readFile(target, "utf8")).toBe("GGUF the model");
+    expect(await there(target.replace("repo", "other"))).toBe(false);
+    expect(await readFile(otherSource(), "utf8")).toBe("GGUF of another");
+    await undoImport(host, "m");
+    expect([await there(join(host.home, ".lmstudio")), await readFile(source, "utf8")]).toEqual([
+      false,
+      "GGUF the model",
+    ]);
+  });
 });
 
 test("models go where LM Studio's settings say", async () => {

@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { ModelDocument } from "../../../../infra/spec/host-documents.ts";
 import { Scratch } from "../scratch.ts";
 
 const content = Buffer.concat([Buffer.from("GGUF"), randomBytes(3_000_000)]);
@@ -39,6 +40,14 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
+/** The name that a model has for its download. */
+async function named(host: Scratch, id: string): Promise<string> {
+  const name = (await host.files()).find(
+    (path) => path.startsWith(`.lmstack/downloads/${id}/`) && path.endsWith(".gguf"),
+  );
+  return join(host.home, name ?? "none");
+}
+
 const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/m.gguf`;
 
 test("a download outlives the hostctl that asked for it, and the next one attaches to it", async () => {
@@ -53,7 +62,7 @@ test("a download outlives the hostctl that asked for it, and the next one attach
   trickle = false;
   expect(await second.answer).toMatchObject({ ok: true });
   expect(starts).toEqual([0]);
-  expect(await readFile(join(host.home, ".lmstack/downloads/alpha.gguf"))).toEqual(content);
+  expect(await readFile(await named(host, "alpha"))).toEqual(content);
   expect((await host.files()).filter((path) => /part|job|tmp/.test(path))).toEqual([]);
   await host.must("remove", "model-file", document);
   expect((await host.files()).filter((path) => /downloads\/|sha256\//.test(path))).toEqual([]);
@@ -115,10 +124,25 @@ test("two models that want the same file at once wait for one download", async (
   expect(await alpha?.answer).toMatchObject({ ok: true });
   expect(await beta?.answer).toMatchObject({ ok: true });
   expect(starts).toEqual([0]);
-  const [one, other] = await Promise.all(
-    ["alpha", "beta"].map((id) => stat(join(host.home, `.lmstack/downloads/${id}.gguf`))),
-  );
+  const [one, other] = await Promise.all(["alpha", "beta"].map(async (id) => stat(await named(host, id))));
   expect(one?.ino).toBe(other?.ino);
+});
+
+test("a model that goes takes no download away from another that waits for the same file", async () => {
+  await using host = await Scratch.make({ lmstudio: false });
+  const [alpha, beta] = ["alpha", "beta"].map((id) => host.model(id, { source: { url: url() }, sha256 })) as [
+    ModelDocument,
+    ModelDocument,
+  ];
+  const first = host.start("converge", "model-file", alpha);
+  const second = host.start("converge", "model-file", beta);
+  for (const one of [first, second]) await expect.poll(() => one.said(), { timeout: 20_000 }).toMatch(/of 2\.9 MiB/);
+  first.child.kill("SIGKILL");
+  await first.answer;
+  await host.must("remove", "model-file", alpha);
+  trickle = false;
+  expect(await second.answer).toMatchObject({ ok: true });
+  expect(starts).toEqual([0]);
 });
 
 test("a download of an earlier lmstack is taken into the store without being fetched again", async () => {
