@@ -213,6 +213,7 @@ function loadFlags({ exactPath, contextLength, parallel, gpu }: LoadRequest): st
 /** What LM Studio says that a load would take: text on stderr, exit 0 whatever it says. */
 export async function estimateLoad(host: Host, request: LoadRequest): Promise<string> {
   await requireDaemon(host, "load");
+  await applyModelDefaults(host, request.exactPath, request.defaults ?? {});
   return (await lms(host, ["load", ...loadFlags(request), "--estimate-only"])).stderr;
 }
 
