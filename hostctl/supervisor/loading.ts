@@ -1,6 +1,7 @@
 /** The load of one instance and its end; both are proved by what the server then tells. */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
+import { modelOfInstance } from "../../infra/spec/model-names.ts";
 import { HostFailure } from "../failure.ts";
 import { paced } from "../host.ts";
 import { instances } from "../lmstudio/http.ts";
@@ -34,18 +35,17 @@ export async function unloadInstance(identifier: string, because: string, acting
 
 /** Where nothing of the model is loaded. */
 export async function loadModel(model: DesiredModel, acting: Acting): Promise<void> {
-  const { host, notebook, holds, say, signal } = acting;
+  const { host, notebook, holds, signal } = acting;
   const { identifier, exactPath } = model;
   await requireFile(model, acting);
   // The last look, as near to the load as can be: a second load would make an instance of its own.
-  const there = (await ps(host)).find((one) => one.identifier === identifier);
+  const there = (await ps(host)).find((one) => modelOfInstance(one.identifier) === identifier);
   if (there !== undefined) {
     if (there.path === null || there.path === exactPath) return;
     // The server lists what lies on the disk: an instance whose file was imported elsewhere meanwhile is loaded, but not told of.
     await holds.begin(identifier);
     if (signal.aborted) return;
-    say(`unloading ${identifier}: file ${there.path} instead of ${exactPath}`);
-    await unload(host, identifier);
+    await unloadInstance(there.identifier, `file ${there.path} instead of ${exactPath}`, acting);
   }
   await requireMemory(host, model, await estimateOf(host, model), null);
   await loadInstance(model, identifier, acting);

@@ -76,7 +76,7 @@ export function defaultRepo(file: string): string {
 const besideEnding = ":lmstack";
 
 /**
- * LM Studio cannot rename an instance, so one that is loaded beside the instance that serves has to have this name, and keeps it. Nothing loads one yet: the proxy alone knows it (issue 6).
+ * LM Studio cannot rename an instance, so one that is loaded beside the instance that serves has to have this name, and keeps it.
  * Identifiers in a spec have no colon: no client's own name is like it.
  */
 export const besideName = (model: string): string => model + besideEnding;

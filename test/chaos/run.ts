@@ -1,6 +1,6 @@
 /** One fault after the other on one host under load, each judged before the next one comes. */
 import { mustHold, type Row } from "../e2e/rows.ts";
-import { changedSteps, lastLines } from "../pulumi/stack.ts";
+import { changedSteps, failedWords } from "../pulumi/stack.ts";
 import { everything, faultsOf, wrongIn } from "./judge.ts";
 import { type Ending, type Kind, type KindName, withinSeconds } from "./kinds.ts";
 import { rightAnswer, type SteadyLoad } from "./load.ts";
@@ -85,7 +85,7 @@ export class Chaos {
 
   async #up(what: string, empty = false): Promise<string[]> {
     const outcome = await this.#options.place.stack.up();
-    if (outcome.exitCode !== 0) return [`${what} failed: ${lastLines(outcome)}`];
+    if (outcome.exitCode !== 0) return [`${what} failed: ${failedWords(outcome)}`];
     const changes = changedSteps(outcome).map(({ op, name }) => `${op} ${name}`);
     return empty && changes.length > 0 ? [`${what} is not empty: ${changes.join(", ")}`] : [];
   }

@@ -186,8 +186,12 @@ function readEvents(log: string): Pick<Outcome, "steps" | "diagnostics"> {
   return { steps, diagnostics };
 }
 
-/** Where the engine says what failed. */
-export const lastLines = ({ output }: Outcome): string => output.trim().split("\n").slice(-8).join(" | ");
+/** What failed, as the engine says it. */
+export const failedWords = ({ output }: Outcome): string => {
+  const lines = output.trim().split("\n");
+  const said = lines.filter((line) => /error|"message"|lmstack:/i.test(line));
+  return (said.length > 0 ? said : lines).slice(-8).join(" | ");
+};
 
 /** Steps that are not `same`: what an operator would call a change. */
 export const changedSteps = (outcome: Outcome): readonly Step[] =>

@@ -7,7 +7,7 @@ import { declare, loadMs, type Place, springTraps, victim } from "../chaos/place
 import { putModel, type Spec, specFor, thinker } from "../e2e/box.ts";
 import { mustHold, type Row } from "../e2e/rows.ts";
 import { writeScriptModel } from "../lmstudio-sim/gguf/script-model.ts";
-import { changedSteps, lastLines, type Outcome, projectRoot } from "../pulumi/stack.ts";
+import { changedSteps, failedWords, type Outcome, projectRoot } from "../pulumi/stack.ts";
 import { type Change, type Declared, type File, files, first, longestContext, mostSlots } from "./changes.ts";
 
 const streams = 4;
@@ -28,7 +28,6 @@ export class SwapRun {
   #now = first;
   readonly #replies: Reply[] = [];
   readonly #longest: Record<"beside" | "in place", number> = { beside: 0, "in place": 0 };
-  readonly #faults: string[] = [];
   #done = 0;
   #back = 0;
 
@@ -66,7 +65,7 @@ export class SwapRun {
     await declare(this.#place, specOf(this.#place, this.#files, to));
     const outcome = await stack.up();
     const faults = fails === null ? wrongIfFailed(outcome) : wrongIfPassed(outcome, fails);
-    if (fails === null) this.#now = to;
+    if (fails === null && outcome.exitCode === 0) this.#now = to;
     else {
       await springTraps(box.host, room ? {} : { gpuMemoryBytes: noRoomBytes });
       await declare(this.#place, specOf(this.#place, this.#files, this.#now));
@@ -80,7 +79,7 @@ export class SwapRun {
     this.#say(
       `${words}: ${faults.join("; ") || (fails === null ? "done" : "back on the old one")}; longest answer ${longest} ms`,
     );
-    this.#faults.push(...faults.map((fault) => `${words}: ${fault}`));
+    if (faults.length > 0 || longest > loadMs + 2 * graceMs) this.#say(await this.#journal());
     if (faults.length > 0) return;
     if (fails === null) this.#done += 1;
     else this.#back += 1;
@@ -142,6 +141,11 @@ export class SwapRun {
     ];
   }
 
+  async #journal(): Promise<string> {
+    const { stdout } = await this.#place.box.host.exec("tail -n 12 ~/.lmstack/state/journal.jsonl", { reject: false });
+    return `the supervisor's journal:\n${stdout}`;
+  }
+
   /** What is not as declared when it should have come to rest. */
   async #settled(): Promise<string[]> {
     const deadline = performance.now() + 60_000;
@@ -169,11 +173,11 @@ function specOf({ box }: Place, own: Files, { file, contextLength, parallel }: D
 }
 
 const wrongIfFailed = (outcome: Outcome): string[] =>
-  outcome.exitCode === 0 ? [] : [`up failed: ${lastLines(outcome)}`];
+  outcome.exitCode === 0 ? [] : [`up failed: ${failedWords(outcome)}`];
 
 function wrongIfPassed(outcome: Outcome, reason: RegExp): string[] {
   if (outcome.exitCode === 0) return ["up succeeded"];
-  return reason.test(outcome.output) ? [] : [`up does not say why: ${lastLines(outcome)}`];
+  return reason.test(outcome.output) ? [] : [`up does not say why: ${failedWords(outcome)}`];
 }
 
 function median(values: readonly number[]): number {
