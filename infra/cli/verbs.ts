@@ -3,6 +3,7 @@ import { Argument, Command, Option } from "commander";
 import type { CodexOptions } from "./codex.ts";
 import type { CheckOptions } from "./codex-check.ts";
 import { exitCodesHelp } from "./fault.ts";
+import type { FleetOptions, SyncOptions } from "./fleet.ts";
 import { prepareCommand } from "./host-prepare.ts";
 import type { KeysOptions } from "./keys.ts";
 import type { Wishes } from "./keys-plan.ts";
@@ -107,6 +108,26 @@ onStack(model.command("list"))
   .action(async (options: ModelOptions) => (await import("./model.ts")).list(options));
 
 program.command("host").description("the host itself").addCommand(prepareCommand());
+
+const fleet = program.command("fleet").description("many hosts, described in one file");
+const onFleet = (name: string): Command =>
+  fleet
+    .command(name)
+    .option("--file <path>", "the inventory", "fleet.yaml")
+    .option("--json", "print one JSON document on standard output, and nothing else there");
+onFleet("check")
+  .description("the inventory with all its faults, and the stack files that are not as it says; writes nothing")
+  .action(async (options: FleetOptions) => (await import("./fleet.ts")).check(options));
+onFleet("sync")
+  .description(
+    "make each host's stack and write its file, after showing what changes; edits by hand are never lost unasked",
+  )
+  .option("--overwrite <hosts...>", "hosts whose edits by hand may go")
+  .option("--yes", "do not ask")
+  .action(async (options: SyncOptions) => (await import("./fleet.ts")).sync(options));
+onFleet("plan")
+  .description("look at every host, and say in which waves a rollout would change which; touches nothing")
+  .action(async (options: FleetOptions) => (await import("./fleet.ts")).plan(options));
 
 const codex = program.command("codex").description("the Codex CLI on this machine");
 const codexOptions = (command: Command): Command =>

@@ -12,7 +12,7 @@ import { driftReasons, type Judgements, judgeAll } from "./drift.ts";
 import type { HostFacts } from "./facts.ts";
 import { preflight } from "./preflight.ts";
 import { type Look, lookAtHost, probeScript } from "./probe.ts";
-import { buildBundles, packRuntime, type Runtime } from "./runtime.ts";
+import { type Bundles, buildBundles, packRuntime, type Runtime } from "./runtime.ts";
 import { writeSshFiles } from "./ssh-files.ts";
 
 /** What resources need to know of a host; kept in the outputs for a time when it cannot be reached. */
@@ -47,6 +47,7 @@ export async function look(spec: HostSpec, stack: string): Promise<Look> {
 
 /**
  * @param keys `keysFingerprint` of the keys' values and rights, as they are part of what the proxy serves
+ * @param building the same for every host of a fleet
  * @param lastKnown asked only when the host cannot be reached; null means that this is a reason to stop
  * @throws Faults
  */
@@ -55,8 +56,8 @@ export async function surveyHost(
   stack: string,
   keys: string,
   lastKnown: (fault: Fault) => Promise<Known | null>,
+  building: Promise<Bundles> = buildBundles(),
 ): Promise<Survey> {
-  const building = buildBundles();
   // Awaited further down: until then a fault of the host must not become one of the process.
   building.catch(() => {});
 

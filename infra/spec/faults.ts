@@ -72,14 +72,15 @@ const valueAt = (root: unknown, path: readonly PropertyKey[]): unknown =>
     root,
   );
 
-/** zod's issues as faults. `knownKeys` answers which keys may stand at a path, for suggestions. */
+/** zod's issues as faults. `knownKeys` answers which keys may stand at a path, for suggestions; `root` is what the whole is called. */
 export function faultsOf(
   error: z.ZodError,
   input: unknown,
   knownKeys: (path: readonly PropertyKey[]) => readonly string[],
+  root = "lmstack:host",
 ): Fault[] {
   return error.issues.flatMap(ofMeantForm).flatMap((issue): Fault[] => {
-    const where = pathText(issue.path) || "lmstack:host";
+    const where = pathText(issue.path) || root;
     const found = shown(valueAt(input, issue.path));
     if (issue.code === "unrecognized_keys") {
       const known = knownKeys(issue.path);

@@ -9,7 +9,7 @@ type Checked = { readonly spec: HostSpec; readonly faults: [] } | { readonly spe
 /** Judges a spec without throwing. */
 export function checkHostSpec(input: unknown): Checked {
   const parsed = hostSpecSchema.safeParse(input);
-  const formFaults = parsed.success ? [] : faultsOf(parsed.error, input, keysAt).map(withFirstStep);
+  const formFaults = parsed.success ? [] : faultsOf(parsed.error, input, keysOf(hostJsonSchema())).map(withFirstStep);
   const faults = [...formFaults, ...crossFaults(readableParts(input))];
   return parsed.success && faults.length === 0 ? { spec: parsed.data, faults: [] } : { faults };
 }
@@ -48,24 +48,29 @@ function readableParts(input: unknown): Parts {
   };
 }
 
-/** Names that may stand at a path, read from the generated schema so that they cannot go stale. */
-function keysAt(path: readonly PropertyKey[]): string[] {
-  interface Node {
-    properties?: Record<string, Node>;
-    items?: Node;
-    oneOf?: Node[];
-    anyOf?: Node[];
-  }
-  let nodes: Node[] = [hostJsonSchema() as Node];
-  const spread = (list: Node[]): Node[] =>
-    list.flatMap((node) => [node, ...spread(node.oneOf ?? []), ...spread(node.anyOf ?? [])]);
-  for (const step of path) {
-    nodes = spread(nodes).flatMap(
-      (node) => (typeof step === "number" ? node.items : node.properties?.[String(step)]) ?? [],
-    );
-  }
-  return [...new Set(spread(nodes).flatMap((node) => Object.keys(node.properties ?? {})))];
-}
+/** Which names may stand at a path, read from the generated schema so that they cannot go stale. */
+export const keysOf =
+  (schema: object) =>
+  (path: readonly PropertyKey[]): string[] => {
+    interface Node {
+      properties?: Record<string, Node>;
+      additionalProperties?: Node | false;
+      items?: Node;
+      oneOf?: Node[];
+      anyOf?: Node[];
+    }
+    let nodes: Node[] = [schema as Node];
+    const spread = (list: Node[]): Node[] =>
+      list.flatMap((node) => [node, ...spread(node.oneOf ?? []), ...spread(node.anyOf ?? [])]);
+    for (const step of path) {
+      nodes = spread(nodes).flatMap(
+        (node) =>
+          (typeof step === "number" ? node.items : (node.properties?.[String(step)] ?? node.additionalProperties)) ||
+          [],
+      );
+    }
+    return [...new Set(spread(nodes).flatMap((node) => Object.keys(node.properties ?? {})))];
+  };
 
 /** JSON Schema of what a user writes, for editors. */
 export const hostJsonSchema = (): object => z.toJSONSchema(hostSpecSchema, { io: "input", target: "draft-7" });

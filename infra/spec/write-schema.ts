@@ -1,7 +1,14 @@
-/** Writes the JSON Schema that editors use: `npm run schema` after a change to `host-spec.ts`. */
+/** Writes the JSON Schemas that editors use: `npm run schema` after a change to `host-spec.ts` or `infra/fleet/inventory.ts`. */
 import { writeFileSync } from "node:fs";
+import { fleetJsonSchema } from "../fleet/inventory.ts";
 import { hostJsonSchema } from "./parse.ts";
 
-export const schemaText = (): string => `${JSON.stringify(hostJsonSchema(), null, 2)}\n`;
+export const schemaTexts = (): Readonly<Record<string, string>> => ({
+  "host-spec.schema.json": textOf(hostJsonSchema()),
+  "../fleet/fleet.schema.json": textOf(fleetJsonSchema()),
+});
 
-if (import.meta.main) writeFileSync(new URL("host-spec.schema.json", import.meta.url), schemaText());
+const textOf = (schema: object) => `${JSON.stringify(schema, null, 2)}\n`;
+
+if (import.meta.main)
+  for (const [file, text] of Object.entries(schemaTexts())) writeFileSync(new URL(file, import.meta.url), text);

@@ -1,0 +1,85 @@
+/** Looks at every host of a fleet, a few at a time, and changes nothing: what a plan is made from. */
+import { Readable } from "node:stream";
+import { request } from "undici";
+import { CliFault } from "../cli/fault.ts";
+import { configurationOf, keysOf } from "../cli/stack-spec.ts";
+import { type Bundles, buildBundles } from "../host/runtime.ts";
+import { surveyHost } from "../host/survey.ts";
+import { type Keys, keysFingerprint, ownKey } from "../proxy/keys.ts";
+import { Faults } from "../spec/faults.ts";
+import { baseUrl, type HostSpec } from "../spec/host-spec.ts";
+import type { FleetHost } from "./compose.ts";
+import type { Refusal, SeenHost } from "./plan.ts";
+import { seenHost, sitesOf, unseen } from "./seen.ts";
+
+/** Each is an ssh and a `pulumi config`: enough to wait for several, few enough for a small machine. */
+const atOnce = 8;
+const metricsMs = 5_000;
+
+/** @param refusals of hosts that must not be changed, by their name */
+export async function lookAtFleet(
+  hosts: readonly FleetHost[],
+  refusals: ReadonlyMap<string, Refusal>,
+): Promise<SeenHost[]> {
+  const sites = sitesOf(hosts);
+  const building = buildBundles();
+  const looks = Readable.from(hosts).map((host: FleetHost) => lookAt(host, refusals.get(host.name), sites, building), {
+    concurrency: atOnce,
+  });
+  return await looks.toArray();
+}
+
+async function lookAt(
+  host: FleetHost,
+  refusal: Refusal | undefined,
+  sites: ReadonlyMap<string, string>,
+  building: Promise<Bundles>,
+): Promise<SeenHost> {
+  const { name, spec } = host;
+  try {
+    const keys = keysOf(spec, await configurationOf(name));
+    const [survey, busy] = await Promise.all([
+      surveyHost(spec, name, keysFingerprint(keys, name), async () => null, building),
+      busyOf(spec, keys),
+    ]);
+    return seenHost(host, survey, survey.facts?.observed ?? null, busy, sites, refusal ?? null);
+  } catch (error) {
+    return unseen(host, refusal ?? refusalOf(name, error));
+  }
+}
+
+function refusalOf(name: string, error: unknown): Refusal {
+  if (error instanceof Faults) {
+    const [first] = error.faults;
+    const more = error.faults.length > 1 ? `, and ${error.faults.length - 1} more` : "";
+    return {
+      why: `${first?.where}: found ${first?.found}; expected ${first?.expected}${more}`,
+      next: `${first?.next}`,
+    };
+  }
+  if (!(error instanceof CliFault)) throw error;
+  const none = /no stack named/.test(error.message);
+  return none
+    ? { why: "it has no stack yet", next: "`npx lmstack fleet sync`" }
+    : { why: error.message.split("\n")[0] ?? "", next: `\`npx lmstack status --stack ${name}\`` };
+}
+
+/** Requests that run or wait, by the proxy's own count; null when it does not say: it may be older, down, or out of reach from here. */
+async function busyOf(spec: HostSpec, keys: Keys): Promise<number | null> {
+  const key = ownKey(keys)?.value;
+  try {
+    const answer = await request(new URL("/metrics", baseUrl(spec)), {
+      headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
+      signal: AbortSignal.timeout(metricsMs),
+    });
+    const text = await answer.body.text();
+    return answer.statusCode === 200 ? requestsIn(text) : null;
+  } catch {
+    return null;
+  }
+}
+
+export function requestsIn(metrics: string): number | null {
+  const found = [...metrics.matchAll(/^lmstack_(?:running|queued)(?:\{[^}\n]*\})? (\d+)/gm)];
+  return found.length === 0 ? null : found.reduce((sum, [, count]) => sum + Number(count), 0);
+}
