@@ -1,6 +1,6 @@
 /** `lmstack fleet`: one file for many hosts, and what would be done on them in which order. */
 import { readdir, readFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { type FleetHost, few, type Inventory, readFleet } from "../fleet/compose.ts";
 import { lookAtFleet } from "../fleet/look.ts";
 import { planRollout, type Refusal } from "../fleet/plan.ts";
@@ -38,7 +38,7 @@ interface FleetFiles extends Inventory {
 
 async function filesOf(path: string, folder: string): Promise<FleetFiles> {
   const inventory = basename(path);
-  const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+  const text = await readFile(resolve(folder, path), "utf8").catch((cause: NodeJS.ErrnoException) => {
     throw new CliFault(
       `${path} cannot be read (${cause.code}). Next: write it (README, 'A fleet'), or name it with --file`,
       {

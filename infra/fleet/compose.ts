@@ -2,7 +2,7 @@
 import { isMap, isSeq, LineCounter, type Node, type ParsedNode, parseDocument } from "yaml";
 import type { z } from "zod";
 import { type Fault, Faults, fault, faultsOf, nearest, shown } from "../spec/faults.ts";
-import { type HostSpec, isRemote } from "../spec/host-spec.ts";
+import { type HostSpec, isRemote, sections } from "../spec/host-spec.ts";
 import { checkHostSpec, keysOf } from "../spec/parse.ts";
 import {
   fleetJsonSchema,
@@ -73,7 +73,10 @@ export function readFleet(text: string, file: string): Inventory {
     const layers = layersOf(name, host, profiles);
     // What a profile that is not there would have said is no fault of the host.
     if (layers === null) return { name, host, layers: [], declared: {}, faults: [] };
-    const declared = layers.reduce<unknown>((under, [, part]) => merged(under, part), {}) as FleetHost["declared"];
+    // What a host is and where comes first in its file, whoever said it.
+    const order = Object.fromEntries(Object.keys(sections).map((key) => [key, null]));
+    const whole = layers.reduce<object>((under, [, part]) => merged(under, part) as object, {});
+    const declared = merged({}, { ...order, ...whole }) as FleetHost["declared"];
     return { name, host, layers, declared, ...checkHostSpec(declared) };
   });
   faults.push(...specFaults(composed, document.contents));
