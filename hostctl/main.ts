@@ -1,28 +1,8 @@
 /** hostctl VERB [PART]: one JSON document on stdin, one JSON line on stdout, progress for people on stderr. */
 
-import { readdirSync } from "node:fs";
-import { basename, join } from "node:path";
-import type { z } from "zod";
-import type { Change, Result } from "../infra/spec/host-documents.ts";
-import { sweepStaging } from "./atomic-file.ts";
-import { doctor } from "./doctor/doctor.ts";
-import { parseDocument, schemas } from "./documents.ts";
+import type { Result } from "../infra/spec/host-documents.ts";
 import { asFailure, HostFailure } from "./failure.ts";
-import { type Host, thisHost } from "./host.ts";
-import { hostLock, withLock } from "./lock.ts";
-import { observe } from "./observe.ts";
-import { prove } from "./prove/prove.ts";
-import { convergeLmstudio, removeLmstudio } from "./resources/lmstudio.ts";
-import { convergeModel, removeModel } from "./resources/model.ts";
-import { convergeModelFile, removeModelFile } from "./resources/model-file.ts";
-import { convergeProxyFiles, removeProxyFiles } from "./resources/proxy-files.ts";
-import { convergeProxyGate, removeProxyGate } from "./resources/proxy-gate.ts";
-import { convergeProxyImage, removeProxyImage } from "./resources/proxy-image.ts";
-import { removeRuntime } from "./resources/runtime.ts";
-import { supervise } from "./supervisor/supervise.ts";
-import { dropToken } from "./tokens.ts";
-import { download } from "./transfer/download-job.ts";
-import { share } from "./transfer/share.ts";
+import { thisHost } from "./host.ts";
 
 const usage = `Usage: hostctl VERB [PART] < document.json
 
@@ -41,8 +21,6 @@ The document is JSON on stdin. The result is one JSON line on stdout, progress i
 /** Longer than any single step may take: a hostctl that hangs must not hold the host's lock for ever. */
 const boundMs = 4 * 3_600_000;
 
-type Done = Change[] | { readonly changes: Change[]; readonly observed: unknown } | undefined;
-
 async function main(words: readonly string[]): Promise<number> {
   const [verb = "--help", part = ""] = words;
   if (verb === "--help" || verb === "-h" || verb === "help") {
@@ -56,9 +34,13 @@ async function main(words: readonly string[]): Promise<number> {
       "HOME is not set, so LM Studio's folder is unknown",
       "call hostctl with HOME set",
     );
-  if (verb === "supervise") return await supervise(host).then(() => 0);
-  if (verb === "share") return await share(host, parseDocument(schemas.share, await readStdin(), verb));
-  if (verb === "download") return await download(host, part, await readStdin()).then(() => 0);
+  // Each for itself: the supervisor stays for months, and needs a tenth of all that hostctl can do.
+  if (verb === "supervise") {
+    const { supervise } = await import("./supervisor/supervise.ts");
+    return await supervise(host).then(() => 0);
+  }
+  const { perform, serve } = await import("./verbs.ts");
+  if (verb === "share" || verb === "download") return await serve(host, verb, part, await readStdin());
   const timer = setTimeout(() => {
     finish(
       asFailure(
@@ -80,99 +62,6 @@ async function main(words: readonly string[]): Promise<number> {
       : { changed: done.changes, observed: done.observed };
   print({ ok: true, ...(token === undefined ? {} : { token }), ...result });
   return 0;
-}
-
-async function perform(host: Host, verb: string, part: string, text: string): Promise<{ token?: string; done: Done }> {
-  const name = `${verb} ${part}`.trim();
-  const exclusively = (body: () => Promise<Done>, more = "") =>
-    withLock(host, hostLock, `${name}${more}`, async () => {
-      await sweepStaging(ownFolders(host));
-      return await body();
-    });
-  const parse = <S extends Parameters<typeof parseDocument>[0]>(schema: S) => parseDocument(schema, text, name);
-  const converged = async <S extends z.ZodType<{ token: string; id?: string }>>(
-    schema: S,
-    body: (host: Host, sent: z.output<S>) => Promise<Done>,
-  ) => {
-    const document = parse(schema);
-    const done = await exclusively(() => body(host, document), document.id === undefined ? "" : ` ${document.id}`);
-    return { token: document.token, done };
-  };
-  switch (name) {
-    case "observe":
-      return { done: { changes: [], observed: await observe(host, parse(schemas.observe)) } };
-    case "doctor":
-      return { done: { changes: [], observed: await doctor(host, parse(schemas.doctor)) } };
-    case "prove": {
-      const document = parse(schemas.prove);
-      return { token: document.token, done: await prove(host, document) };
-    }
-    case "converge model-file": {
-      const document = parse(schemas.modelFile);
-      return { token: document.token, done: await convergeModelFile(host, document) };
-    }
-    case "converge lmstudio":
-      return await converged(schemas.lmstudio, convergeLmstudio);
-    case "converge model":
-      return await converged(schemas.model, convergeModel);
-    case "converge proxy-files":
-      return await converged(schemas.proxyFiles, convergeProxyFiles);
-    case "converge proxy-image":
-      return await converged(schemas.proxyImage, convergeProxyImage);
-    case "converge proxy-gate":
-      return await converged(schemas.proxyGate, convergeProxyGate);
-  }
-  if (verb !== "remove")
-    throw new HostFailure("bad_document", `there is no verb "${name}"`, "`hostctl --help` lists the verbs");
-  const { become, stack, id } = parse(schemas.removal);
-  const mustId = () => {
-    if (id !== undefined) return id;
-    throw new HostFailure(
-      "bad_document",
-      `${name}: id is missing in the document`,
-      "send the document of the resource that goes",
-    );
-  };
-  const removals: Record<string, () => Promise<void>> = {
-    lmstudio: () => removeLmstudio(host, become),
-    model: () => removeModel(host, mustId()),
-    "model-file": () => removeModelFile(host, mustId()),
-    "proxy-files": () => removeProxyFiles(host, become),
-    "proxy-image": () => removeProxyImage(host),
-    "proxy-gate": () => removeProxyGate(host, stack),
-    proof: () => dropToken(host, "proof"),
-    runtime: () => removeRuntime(host, become, stack),
-  };
-  const removal = removals[part];
-  if (removal === undefined)
-    throw new HostFailure(
-      "bad_document",
-      `there is nothing named "${part}" to remove`,
-      "`hostctl --help` lists the parts",
-    );
-  await exclusively(async () => {
-    await removal();
-    return undefined;
-  });
-  return { done: undefined };
-}
-
-/** Where killed writers may have left staging files. */
-function ownFolders(host: Host): string[] {
-  const folders = readdirSync(host.paths.root, { withFileTypes: true }).filter(
-    (entry) => entry.isDirectory() && entry.name !== basename(host.paths.runtimes),
-  );
-  const first = folders.map((entry) => join(host.paths.root, entry.name));
-  return [
-    host.paths.root,
-    ...first,
-    join(host.paths.state, "imports"),
-    join(host.paths.state, "incidents"),
-    join(host.paths.state, "model-defaults"),
-    join(host.paths.state, "proofs"),
-    host.paths.lmstudio,
-    join(host.paths.lmstudio, ".internal"),
-  ];
 }
 
 async function readStdin(): Promise<string> {

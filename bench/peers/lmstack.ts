@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { openSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { bundle } from "../../infra/host/bundle.ts";
+import { bundleProxy } from "../../infra/host/bundle.ts";
 import { proxyNodeOptions } from "../../infra/spec/host-layout.ts";
 import type { ProxyConfigInput } from "../../infra/spec/proxy-config.ts";
 import { startChild, whenReady } from "../children.ts";
@@ -30,7 +30,7 @@ let started = 0;
 export async function startProxy({ backendPort, core, folder }: PeerContext, more: Partial<ProxyConfigInput> = {}) {
   const own = join(folder, `lmstack-${++started}`);
   await mkdir(own);
-  bundled ??= bundle("proxy");
+  bundled ??= bundleProxy();
   const program = join(folder, "proxy.mjs");
   if (started === 1) await writeFile(program, await bundled);
   const port = await freePort();

@@ -4,7 +4,7 @@ import { type ModelProof, summaryOf } from "../../infra/spec/proof/finding.ts";
 import type { Host } from "../host.ts";
 import type { Where } from "../http.ts";
 import { tryLock } from "../lock.ts";
-import { adminSockets } from "../resources/proxy-files.ts";
+import { adminSockets } from "../resources/admin-sockets.ts";
 import { storeToken } from "../tokens.ts";
 import { keepProof, subjectsNow } from "./kept-proofs.ts";
 import { proofFailure, proofLock, proveOnce } from "./prove-once.ts";

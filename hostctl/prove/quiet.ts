@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Host } from "../host.ts";
 import { get } from "../http.ts";
-import { adminSockets } from "../resources/proxy-files.ts";
+import { adminSockets } from "../resources/admin-sockets.ts";
 
 const usage = z.object({ usage: z.array(z.object({ key: z.string(), lastUse: z.iso.datetime() })) });
 const instances = z.object({ running: z.record(z.string(), z.number()) });

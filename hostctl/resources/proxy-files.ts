@@ -1,4 +1,4 @@
-import { mkdir, readdir, realpath, rm, stat } from "node:fs/promises";
+import { mkdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Become, Change, Observed, ProxyFilesDocument } from "../../infra/spec/host-documents.ts";
 import { keysFileName, services, sysctlFile } from "../../infra/spec/host-layout.ts";
@@ -14,6 +14,7 @@ import { commandLine, endProcess, markOf } from "../process.ts";
 import { forgetService, observedService, recordedService, recordService } from "../service/record.ts";
 import { proxyService, refuseSystemUnit, type Service } from "../service/service.ts";
 import { dropToken, storeToken } from "../tokens.ts";
+import { adminSockets, listensStill } from "./admin-sockets.ts";
 
 interface Written {
   readonly sha256: string;
@@ -88,21 +89,6 @@ async function requireOwnPort(host: Host, port: number): Promise<void> {
     `port ${port} on this host is taken by ${owner === null ? "a program of another account" : `pid ${owner} (${words.slice(0, 80)})`}`,
     "end that program or choose another proxy.port in the spec",
   );
-}
-
-/** Sockets of running proxies, the newest first: while one replaces another there are two. */
-export async function adminSockets(host: Host): Promise<string[]> {
-  const names = (await readdir(host.paths.proxy).catch(() => [])).filter((name) => /^admin-.*\.sock$/.test(name));
-  const alive: { path: string; since: number }[] = [];
-  for (const name of names) {
-    const path = join(host.paths.proxy, name);
-    const since = await stat(path).then(
-      ({ mtimeMs }) => mtimeMs,
-      () => 0,
-    );
-    if ((await get({ socketPath: path }, "/healthz", 1500)) !== null) alive.push({ path, since });
-  }
-  return alive.sort((a, b) => b.since - a.since).map(({ path }) => path);
 }
 
 /** A proxy looks at its files once a second; whoever asks it next with a new key would be too early. */
@@ -201,12 +187,6 @@ async function replaceServing(host: Host, service: Service): Promise<void> {
       );
     await pause(100);
   }
-}
-
-/** Whether the proxy of an admin socket accepts connections of clients. */
-export async function listensStill(socketPath: string): Promise<boolean> {
-  const answer = await get({ socketPath }, "/healthz", 1500);
-  return answer !== null && (JSON.parse(answer.body) as { listening?: boolean }).listening !== false;
 }
 
 async function awaitProxy(port: number): Promise<void> {

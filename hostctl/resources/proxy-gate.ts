@@ -9,7 +9,7 @@ import { type Host, paced } from "../host.ts";
 import { send } from "../http.ts";
 import { pause } from "../pause.ts";
 import { dropToken, storeToken } from "../tokens.ts";
-import { adminSockets, listensStill } from "./proxy-files.ts";
+import { adminSockets, listensStill } from "./admin-sockets.ts";
 import { removeOlderImages } from "./proxy-image.ts";
 
 /** For the declared proxy to have its port back from one that should not be there. */

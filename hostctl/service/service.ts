@@ -2,7 +2,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Become } from "../../infra/spec/host-documents.ts";
-import { launchdLabel, proxyNodeOptions, services, systemdUnitFolder } from "../../infra/spec/host-layout.ts";
+import {
+  launchdLabel,
+  proxyNodeOptions,
+  services,
+  supervisorNodeOptions,
+  systemdUnitFolder,
+} from "../../infra/spec/host-layout.ts";
 import { readText } from "../atomic-file.ts";
 import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
@@ -117,10 +123,11 @@ function systemdService(host: Host, become: Become, spec: ServiceSpec, flavour: 
 const nvidiaModprobe = "/usr/bin/nvidia-modprobe";
 
 export function supervisorService(host: Host, become: Become, mounts: readonly string[] = []): Service {
+  const [node, program] = programOf(host, "hostctl");
   return serviceOn(host, become, {
     name: services.supervisor,
     description: "lmstack supervisor of LM Studio",
-    command: [...programOf(host, "hostctl"), "supervise"],
+    command: [node, ...(program === host.program.hostctl ? supervisorNodeOptions : []), program, "supervise"],
     notify: existsSync("/usr/bin/systemd-notify"),
     mounts,
     stopSeconds: 15,

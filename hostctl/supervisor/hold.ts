@@ -3,7 +3,7 @@ import type { Host } from "../host.ts";
 import { paced } from "../host.ts";
 import { send } from "../http.ts";
 import { pause } from "../pause.ts";
-import { adminSockets } from "../resources/proxy-files.ts";
+import { adminSockets } from "../resources/admin-sockets.ts";
 import { type Desired, loadKey, type Memory, targetOf, type World } from "./decide.ts";
 import { quarantined } from "./quarantine.ts";
 import { judgeLmstudio, judgeModel } from "./status.ts";

@@ -16,7 +16,7 @@ import { isSame, type ProcessMark } from "../process.ts";
 import { type KeptProof, keepProof, readKeptProof, type Subject, subjectsOf } from "../prove/kept-proofs.ts";
 import { proofLock, proveOnce } from "../prove/prove-once.ts";
 import { isQuiet } from "../prove/quiet.ts";
-import { adminSockets } from "../resources/proxy-files.ts";
+import { adminSockets } from "../resources/admin-sockets.ts";
 import type { Desired } from "./decide.ts";
 
 /** What is known of one model's proofs. Times are milliseconds since the epoch. */

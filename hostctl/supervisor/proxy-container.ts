@@ -12,7 +12,6 @@ import { type Container, docker, parseContainers } from "../docker.ts";
 import type { Host } from "../host.ts";
 import { note } from "../journal.ts";
 import { endStandIns, gatedBefore } from "../resources/proxy-gate.ts";
-import { standInName, standInWords } from "./stand-in.ts";
 
 /** Docker itself tries first, and a redeploy has its moments without a listener. */
 const silencesBefore = 2;
@@ -91,6 +90,8 @@ class Keeper {
   }
 
   async #standIn(declared: string, reason: string): Promise<void> {
+    // Seldom, and it takes much code.
+    const { standInName, standInWords } = await import("./stand-in.ts");
     const { stdout } = await docker(this.#host, ["inspect", "--type", "container", declared], 5000);
     const words = standInWords(stdout);
     if (words === null) return;

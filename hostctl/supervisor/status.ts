@@ -116,6 +116,15 @@ export function failingIn(status: SupervisorStatus | null): Record<string, strin
   );
 }
 
+/** All that is declared is there, and nothing else has to go. */
+export function isCalm({
+  lmstudio,
+  models,
+  surplus,
+}: Pick<SupervisorStatus, "lmstudio" | "models" | "surplus">): boolean {
+  return surplus.length === 0 && [lmstudio, ...Object.values(models)].every((part) => part?.state === "ready");
+}
+
 /** One line: what is right and what is not. */
 export function statusWords({ lmstudio, models }: Pick<SupervisorStatus, "lmstudio" | "models">): string {
   if (lmstudio === null) return "LM Studio is not declared";

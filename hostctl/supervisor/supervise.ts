@@ -2,7 +2,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { services } from "../../infra/spec/host-layout.ts";
+import { services, supervisorNodeOptions } from "../../infra/spec/host-layout.ts";
 import { writeJson } from "../atomic-file.ts";
 import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
@@ -13,7 +13,7 @@ import { tryLock } from "../lock.ts";
 import { keepLogsShort } from "../logs.ts";
 import { pause } from "../pause.ts";
 import { endProcess, isSame, markOf } from "../process.ts";
-import { tendTrial } from "../upgrade/way-back.ts";
+import { tendTrial } from "../upgrade/tend.ts";
 import { act } from "./act.ts";
 import { type Channel, openChannel } from "./channel.ts";
 import { type Action, type Desired, decide, type Memory, type World } from "./decide.ts";
@@ -26,12 +26,15 @@ import { Notebook } from "./notebook.ts";
 import { Proving } from "./proving.ts";
 import { keepProxyContainer } from "./proxy-container.ts";
 import { givenUp, quarantineAfter } from "./quarantine.ts";
-import { judgeLmstudio, judgeModel, type SupervisorStatus, statusWords, surplusOf } from "./status.ts";
+import { isCalm, judgeLmstudio, judgeModel, type SupervisorStatus, statusWords, surplusOf } from "./status.ts";
 import { tellInstances } from "./switchboard.ts";
 import { wordsOf } from "./words.ts";
 import { Watch } from "./world.ts";
 
 const idleMs = 2000;
+/** Between looks while all is as declared. That the daemon is gone is seen within a second all the same, without a look. */
+const calmMs = 8000;
+const pulseMs = 1000;
 const uneasyMs = 500;
 /** A step that takes longer hangs: `lms` calls and waits of one step have limits that together are shorter. */
 const longestStepMs = 600_000;
@@ -82,6 +85,7 @@ class Supervisor {
   private wake: () => void = () => {};
   private shown = "";
   private seen = 0;
+  private calm = false;
   /** The look before, unless this supervisor itself acted since. */
   private before: { desired: Desired; world: World; memory: Memory } | null = null;
 
@@ -129,6 +133,7 @@ class Supervisor {
   private async turn(): Promise<boolean> {
     this.seen = this.pokes;
     const { seen } = this;
+    this.calm = false;
     const trial = await tendTrial(this.host);
     if (trial !== null) this.before = null;
     if (trial === "apart") return false;
@@ -215,6 +220,7 @@ class Supervisor {
     };
     const ready = Object.entries(status.models).flatMap(([id, { state }]) => (state === "ready" ? [id] : []));
     this.heart.status(statusWords(status));
+    this.calm = isCalm(status) && !this.watch.uneasy;
     const text = JSON.stringify(status);
     if (text === this.shown) return ready;
     this.shown = text;
@@ -231,9 +237,14 @@ class Supervisor {
 
   private async rest(): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.watch.uneasy ? uneasyMs : idleMs);
+      const timer = setTimeout(() => this.wake(), this.calm ? calmMs : this.watch.uneasy ? uneasyMs : idleMs);
+      const { daemon } = this.watch;
+      // Elsewhere each takes a call of `ps`, which costs more than it brings.
+      const cheap = this.host.platform === "linux" && daemon !== null;
+      const pulse = cheap ? setInterval(() => isSame(daemon) || this.wake(), pulseMs) : undefined;
       this.wake = () => {
         clearTimeout(timer);
+        clearInterval(pulse);
         resolve();
       };
       if (this.signal.aborted || this.pokes > this.seen) this.wake();
@@ -259,7 +270,10 @@ class Supervisor {
     const { node, hostctl } = this.host.program;
     if (!existsSync(node) || !existsSync(hostctl)) return;
     this.say("going on with the new runtime");
-    process.execve?.(node, [node, hostctl, "supervise"], { ...process.env, HOME: this.host.home });
+    process.execve?.(node, [node, ...supervisorNodeOptions, hostctl, "supervise"], {
+      ...process.env,
+      HOME: this.host.home,
+    });
   }
 
   /** Takes along the daemon if it was ours; one that ran before is left as it is. */

@@ -10,7 +10,7 @@ import type { Depth } from "../../infra/spec/proof/prove-model.ts";
 import { readJson } from "../atomic-file.ts";
 import { asFailure } from "../failure.ts";
 import { proofFailure, proveOnce } from "../prove/prove-once.ts";
-import { adminSockets } from "../resources/proxy-files.ts";
+import { adminSockets } from "../resources/admin-sockets.ts";
 import type { Acting } from "./act.ts";
 import type { Action, DesiredModel } from "./decide.ts";
 import { loadInstance, requireFile, unloadInstance } from "./loading.ts";

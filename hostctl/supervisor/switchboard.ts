@@ -7,7 +7,7 @@ import { HostFailure } from "../failure.ts";
 import { type Host, paced } from "../host.ts";
 import { type Answer, send } from "../http.ts";
 import { pause } from "../pause.ts";
-import { adminSockets } from "../resources/proxy-files.ts";
+import { adminSockets } from "../resources/admin-sockets.ts";
 
 type Serves = Readonly<Record<string, string>>;
 

@@ -16,7 +16,8 @@ import { lmstudioDigest, readDesired, storeLmstudio } from "../supervisor/desire
 import type { SupervisorStatus } from "../supervisor/status.ts";
 import { dropFiles, keepFiles } from "./kept-files.ts";
 import { showing, worse } from "./proof.ts";
-import { goBack, upgradeLock } from "./way-back.ts";
+import { upgradeLock } from "./tend.ts";
+import { goBack } from "./way-back.ts";
 
 const readyMs = 1_800_000;
 

@@ -5,14 +5,10 @@ import { installedVersion, pruneVersions } from "../lmstudio/installation.ts";
 import { changeInstalled, readInstalled } from "../lmstudio/installed.ts";
 import { daemonDown } from "../lmstudio/lms.ts";
 import { dropTarballs } from "../lmstudio/tarball.ts";
-import { tryLock } from "../lock.ts";
 import { endProcess, isSame } from "../process.ts";
 import { storeLmstudio } from "../supervisor/desired.ts";
 import { keptDaemon } from "../supervisor/notebook.ts";
 import { dropFiles, restoreFiles } from "./kept-files.ts";
-
-/** Held for as long as a trial lasts. The kernel lets go of it when its holder dies, and then the trial is nobody's. */
-export const upgradeLock = "upgrade";
 
 /** Call with the lock held and the supervisor out of the way. May be called again after a kill at any moment. */
 export async function goBack(host: Host): Promise<void> {
@@ -42,25 +38,4 @@ export async function goBack(host: Host): Promise<void> {
   await changeInstalled(host, () => ({ trial: null }));
   await dropFiles(host);
   await dropTarballs(host);
-}
-
-/**
- * For the supervisor, before each look. `apart`: another process is changing versions, so it keeps its hands off. `proving`: it brings the
- * newer version up as it would any. A trial that nobody holds any more is undone here.
- */
-export async function tendTrial(host: Host): Promise<"apart" | "proving" | null> {
-  const seen = (await readInstalled(host))?.trial ?? null;
-  if (seen === null) return null;
-  const release = await tryLock(host, upgradeLock);
-  if (release === null) return seen.phase === "proving" ? "proving" : "apart";
-  try {
-    // Ended between the two looks, or really abandoned.
-    const trial = (await readInstalled(host))?.trial ?? null;
-    if (trial === null) return null;
-    host.say(`the upgrade to LM Studio ${trial.to} was broken off: going back to ${trial.from}`);
-    await goBack(host);
-    return null;
-  } finally {
-    await release();
-  }
 }

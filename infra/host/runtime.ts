@@ -12,7 +12,7 @@ import { create, extract } from "tar";
 import type { Architecture } from "../lmstudio/release.ts";
 import type { Platform } from "../spec/host-documents.ts";
 import { shortHash } from "../spec/stable-json.ts";
-import { bundle } from "./bundle.ts";
+import { bundleHostctl, bundleProxy } from "./bundle.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -26,16 +26,16 @@ export interface Runtime {
 }
 
 /** What goes into a runtime beside Node, by its name there. */
-export type Bundles = Readonly<Record<"hostctl.mjs" | "proxy.mjs" | "images/proxy/Dockerfile", Uint8Array>>;
+export type Bundles = Readonly<Record<string, Uint8Array>>;
 
 /** The same for every host, so it can be built while the host is being looked at. */
 export async function buildBundles(): Promise<Bundles> {
   const [hostctl, proxy, dockerfile] = await Promise.all([
-    bundle("hostctl"),
-    bundle("proxy"),
+    bundleHostctl(),
+    bundleProxy(),
     readFile(join(root, "images/proxy/Dockerfile")),
   ]);
-  return { "hostctl.mjs": hostctl, "proxy.mjs": proxy, "images/proxy/Dockerfile": dockerfile };
+  return { ...hostctl, "proxy.mjs": proxy, "images/proxy/Dockerfile": dockerfile };
 }
 
 /** Puts into the cache what is not there yet. */

@@ -11,7 +11,7 @@ const longestCall = 45;
 const script = (stack: string) => `
 list() { echo "[$(pgrep -r D,R,S "$@" | paste -sd, || true)]"; }
 list -x llmster
-list -f '^[^ ]*/node [^ ]*hostctl.mjs supervise'
+list -f '^[^ ]*/node .*hostctl.mjs supervise'
 list -f '^[^ ]*node .*/app/proxy.mjs'
 ps -eo etimes=,args= | awk '$1 > ${longestCall} && (/\\/lms\\.mjs / || (/hostctl\\.mjs / && !/ supervise/)) { $1 = ""; print }' | python3 -c 'import json, sys; print(json.dumps([line.strip() for line in sys.stdin]))'
 docker ps -a --filter label=dev.lmstack.stack=${stack} --format '{{.State}}' | python3 -c 'import json, sys; print(json.dumps(sys.stdin.read().split()))'

@@ -6,13 +6,13 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { hostAt } from "../../hostctl/host.ts";
 import { buildProxyImage } from "../../hostctl/image/build.ts";
-import { bundle } from "../../infra/host/bundle.ts";
+import { bundleProxy } from "../../infra/host/bundle.ts";
 
 const dockerfile = join(import.meta.dirname, "../../images/proxy/Dockerfile");
 
 /** @returns the image's tag; an image of the same content is not built again */
 export async function ensureProxyImage(): Promise<string> {
-  const program = await bundle("proxy");
+  const program = await bundleProxy();
   const hash = createHash("sha256")
     .update(program)
     .update(await readFile(dockerfile));

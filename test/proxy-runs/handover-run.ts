@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { bundle } from "../../infra/host/bundle.ts";
+import { bundleProxy } from "../../infra/host/bundle.ts";
 import { mustHold, type Row } from "../e2e/rows.ts";
 import { Random } from "./random.ts";
 
@@ -204,7 +204,7 @@ class Serving {
 
   static async start(way: Way, folder: string, upstreamPort: number): Promise<Serving> {
     const port = await freePort();
-    await writeFile(join(folder, "proxy.mjs"), await bundle("proxy"));
+    await writeFile(join(folder, "proxy.mjs"), await bundleProxy());
     const config = {
       listen: { host: "127.0.0.1", port },
       upstream: `http://127.0.0.1:${upstreamPort}`,

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { bundle } from "../../infra/host/bundle.ts";
+import { bundleProxy } from "../../infra/host/bundle.ts";
 import type { ProxyConfigInput } from "../../infra/spec/proxy-config.ts";
 
 /** What is alive in the process, after a garbage collection. */
@@ -40,7 +40,7 @@ export class ProxyProcess implements AsyncDisposable {
 
   static async start(config: Omit<ProxyConfigInput, "listen">): Promise<ProxyProcess> {
     const folder = await mkdtemp(join(tmpdir(), "proxy-run-"));
-    program ??= bundle("proxy");
+    program ??= bundleProxy();
     await writeFile(join(folder, "proxy.mjs"), await program);
     const document = { drainSeconds: 1, ...config, listen: { host: "127.0.0.1", port: 0 } };
     await writeFile(join(folder, "proxy.json"), JSON.stringify(document));

@@ -5,7 +5,7 @@ import { request } from "undici";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { convergeProxyFiles, observeProxyFiles, removeProxyFiles } from "../../../../hostctl/resources/proxy-files.ts";
 import { rootCommands } from "../../../../infra/cli/prepare/sudoers.ts";
-import { bundle } from "../../../../infra/host/bundle.ts";
+import { bundleProxy } from "../../../../infra/host/bundle.ts";
 import { launchDaemonsFolder } from "../../../../infra/spec/host-layout.ts";
 import { Mac } from "../../../mac-sim/mac.ts";
 import { freePort } from "../scratch.ts";
@@ -21,7 +21,7 @@ beforeEach(async () => {
   await mkdir(mac.host.paths.current, { recursive: true });
   await mkdir(mac.host.paths.state, { recursive: true });
   await symlink(process.execPath, mac.host.program.node);
-  await writeFile(mac.host.program.proxy, await bundle("proxy"));
+  await writeFile(mac.host.program.proxy, await bundleProxy());
 });
 
 afterEach(async () => {

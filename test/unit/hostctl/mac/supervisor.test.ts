@@ -1,9 +1,10 @@
 /** LM Studio on a Mac of stand-ins: the supervisor as launchd's job, killed, seen, and taken away. */
 import { mkdir, readdir, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { observe } from "../../../../hostctl/observe.ts";
 import { convergeLmstudio, removeLmstudio } from "../../../../hostctl/resources/lmstudio.ts";
-import { bundle } from "../../../../infra/host/bundle.ts";
+import { bundleHostctl } from "../../../../infra/host/bundle.ts";
 import type { LmstudioDocument } from "../../../../infra/spec/host-documents.ts";
 import { type Installation, installInto } from "../../../lmstudio-sim/install.ts";
 import { Mac } from "../../../mac-sim/mac.ts";
@@ -31,7 +32,8 @@ beforeEach(async () => {
   };
   for (const folder of [mac.host.paths.current, mac.host.paths.state]) await mkdir(folder, { recursive: true });
   await symlink(process.execPath, mac.host.program.node);
-  await writeFile(mac.host.program.hostctl, await bundle("hostctl"));
+  for (const [name, content] of Object.entries(await bundleHostctl()))
+    await writeFile(join(dirname(mac.host.program.hostctl), name), content);
 });
 
 afterEach(async () => {

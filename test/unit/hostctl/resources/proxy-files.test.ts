@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { bundle } from "../../../../infra/host/bundle.ts";
+import { bundleProxy } from "../../../../infra/host/bundle.ts";
 import { freePort, Scratch } from "../scratch.ts";
 
 let host: Scratch;
@@ -92,7 +92,7 @@ test("removal takes the keys too", async () => {
 
 test("a proxy without a container takes other keys while it runs, and starts again only for what it reads at its start", async () => {
   const root = join(host.home, ".lmstack");
-  const program = await bundle("proxy");
+  const program = await bundleProxy();
   const useRuntime = async (name: string) => {
     await mkdir(join(root, "runtime", name), { recursive: true });
     await symlink(process.execPath, join(root, "runtime", name, "node"));

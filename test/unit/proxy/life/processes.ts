@@ -5,7 +5,7 @@ import { mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bundle } from "../../../../infra/host/bundle.ts";
+import { bundleProxy } from "../../../../infra/host/bundle.ts";
 import { listen, type Received, type Sending, send, startUpstream, type Upstream } from "../harness.ts";
 
 export interface Started {
@@ -37,7 +37,7 @@ export class Processes implements AsyncDisposable {
 
   static async make(): Promise<Processes> {
     const processes = new Processes(await mkdtemp(join(tmpdir(), "lmstack-life-")));
-    program ??= bundle("proxy");
+    program ??= bundleProxy();
     await writeFile(processes.program, await program);
     return processes;
   }
