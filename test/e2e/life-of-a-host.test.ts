@@ -129,11 +129,23 @@ describe("the life of a host", () => {
     expect(changes(empty), empty.output).toEqual([]);
   });
 
-  test("a reboot brings everything back without an operator", async () => {
+  test("a reboot brings everything back without an operator, and thinking that an update brought back too is found and told", async () => {
+    const traps = "~/.lmstudio/.internal/sim-traps.json";
+    await box.host.exec(`echo '{"thinksAnyway":true}' > ${traps}`);
     await box.host.reboot();
     await expect.poll(() => readiness(box.host.address), { timeout: 60_000, interval: 500 }).toBe(200);
+    const proof = async () => {
+      const { stdout } = await box.host.exec("cat ~/.lmstack/run/status.json", { reject: false });
+      return JSON.parse(stdout || "{}").proofs?.[thinker];
+    };
+    await expect.poll(proof, { timeout: 30_000, interval: 500 }).toMatchObject({ ok: false });
+    expect((await proof()).words).toMatch(/it thought: [\s\S]*asked: [\s\S]*came: /);
+    // Somebody puts LM Studio right: the next `up` proves it, and says why it had to.
+    await box.host.exec(`rm ${traps}`);
     const up = await stack.up();
-    expect(changes(up), up.output).toEqual([]);
+    expect(changes(up), up.output).toEqual([expect.stringMatching(/ proof$/)]);
+    const warnings = up.diagnostics.filter(({ severity }) => severity === "warning").map(({ message }) => message);
+    expect(warnings.join("\n")).toMatch(/drift: proof: model .* it thought/);
   });
 
   test("another operator's key changes no resource", async () => {
