@@ -46,7 +46,7 @@ const modelFile = z
         bytesPerSecond: z.int().min(1).exactOptional(),
       }),
       z.object({
-        peers: z.array(address).min(1),
+        peers: z.array(address),
         file: folderName,
         bytesPerSecond: z.int().min(1).exactOptional(),
       }),
@@ -123,7 +123,14 @@ export const schemas = {
     listen: z.object({ host: z.string().min(1), port }),
     modelPaths: z.array(absolute),
   }),
-  share: z.object({ host: z.string().min(1), port: z.int().min(0).max(65_535), keySha256: hex(64) }),
+  share: z.object({
+    host: z.string().min(1),
+    port: z.int().min(0).max(65_535),
+    ports: z.int().min(1).max(100).exactOptional(),
+    keySha256: hex(64),
+    only: z.array(hex(64)).exactOptional(),
+    idleSeconds: z.int().min(1).exactOptional(),
+  }),
   /** What a delete sends: the resource's own document, of which only this matters. */
   removal: z.looseObject({ stack: z.string().min(1), become, id: id.exactOptional() }),
 };

@@ -40,7 +40,7 @@ async function main(words: readonly string[]): Promise<number> {
     return await supervise(host).then(() => 0);
   }
   const { perform, serve } = await import("./verbs.ts");
-  if (verb === "share" || verb === "download") return await serve(host, verb, part, await readStdin());
+  if (verb === "share" || verb === "download") return await serve(host, verb, part, await readStdin(), print);
   const timer = setTimeout(() => {
     finish(
       asFailure(

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { z } from "zod";
-import type { Change } from "../infra/spec/host-documents.ts";
+import type { Change, Result } from "../infra/spec/host-documents.ts";
 import { sweepStaging } from "./atomic-file.ts";
 import { doctor } from "./doctor/doctor.ts";
 import { parseDocument, schemas } from "./documents.ts";
@@ -24,10 +24,19 @@ import { share } from "./transfer/share.ts";
 
 type Done = Change[] | { readonly changes: Change[]; readonly observed: unknown } | undefined;
 
-/** The verbs that stay and print no result. Resolves with the exit code. */
-export async function serve(host: Host, verb: "share" | "download", part: string, text: string): Promise<number> {
-  if (verb === "share") return await share(host, parseDocument(schemas.share, text, verb));
-  await download(host, part, text);
+/** The verbs that stay: a share prints its result when it begins, a download none. Resolves with the exit code. */
+export async function serve(
+  host: Host,
+  verb: "share" | "download",
+  part: string,
+  text: string,
+  print: (result: Result) => void,
+): Promise<number> {
+  if (verb === "download") await download(host, part, text);
+  else {
+    const document = parseDocument(schemas.share, text, verb);
+    await share(host, document, (port) => print({ ok: true, changed: [], observed: { port } }));
+  }
   return 0;
 }
 

@@ -10,6 +10,7 @@ import { LmStudio } from "./lmstudio/component.ts";
 import { Models } from "./model/component.ts";
 import { type Credentials, readCredentials } from "./model/credentials.ts";
 import { ModelFiles } from "./model/file.ts";
+import { type PeerHosts, prepareWays, readPeerHosts } from "./model/peer-hosts.ts";
 import { NoThinkProxy } from "./proxy/component.ts";
 import type { ProofResult } from "./proxy/endpoint-proof.ts";
 import { type Keys, keysFingerprint, ownKey, readKeys, usableWith } from "./proxy/keys.ts";
@@ -34,21 +35,30 @@ async function program(): Promise<pulumi.Inputs> {
   const spec = parseHostSpec(new pulumi.Config("lmstack").getObject("host"));
   const { keys, faults: ofKeys } = readKeys(spec, secretLookup);
   const { credentials, faults: ofSources } = readCredentials(spec, secretLookup);
+  const { peers, faults: ofPeers } = readPeerHosts(spec);
   const faults = [...ofKeys, ...ofSources];
   if (faults.length > 0) throw new Faults("secrets are missing, nothing was touched:", faults);
+  if (ofPeers.length > 0)
+    throw new Faults("hosts that should share a model are unknown, nothing was touched:", ofPeers);
+  await prepareWays(peers);
 
   const survey = await surveyHost(spec, stack, keysFingerprint(keys, stack), lastKnown);
   for (const line of driftLines(survey.judgements)) pulumi.log.warn(line);
-  return declare({ spec, stack, survey }, keys, credentials);
+  return declare({ spec, stack, survey }, keys, credentials, peers);
 }
 
 /** The resources of one host, each waiting for what it stands on. */
-export function declare(target: Target, keys: Keys, credentials: Credentials = new Map()): pulumi.Inputs {
+export function declare(
+  target: Target,
+  keys: Keys,
+  credentials: Credentials = new Map(),
+  peers: PeerHosts = new Map(),
+): pulumi.Inputs {
   const { spec, stack, survey } = target;
   const { documents } = survey;
 
   const runtime = hostRuntime(target, survey.runtime);
-  const files = new ModelFiles("model-files", target, credentials, [runtime]);
+  const files = new ModelFiles("model-files", target, credentials, peers, [runtime]);
   const lmstudio = new LmStudio("lmstudio", target, files.verified);
   const models = new Models("models", target, [lmstudio.converged]);
   const proxy = new NoThinkProxy("proxy", target, keys, models.loaded);

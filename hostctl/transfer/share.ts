@@ -6,46 +6,89 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { readJson } from "../atomic-file.ts";
 import { recordedSha256 } from "../checksum.ts";
+import { errno, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { listPieces, type PieceList } from "./pieces.ts";
 
 export interface ShareDocument {
   readonly host: string;
+  /** The first that is tried. */
   readonly port: number;
+  /** How many are tried, from that one on; one when absent. */
+  readonly ports?: number;
   /** Of the key that is asked for; the key itself never comes here. */
   readonly keySha256: string;
+  /** The files that may be asked for; every verified one when absent. */
+  readonly only?: readonly string[];
+  /** Ends by itself when nobody has asked for so long; when absent it does not. */
+  readonly idleSeconds?: number;
 }
 
 /** More would only make each of them slower. */
 const connectionLimit = 32;
 
-async function openShare(host: Host, { host: address, port, keySha256 }: ShareDocument): Promise<Server> {
+async function openShare(host: Host, document: ShareDocument, onRequest: (over: Promise<unknown>) => void) {
   const lists = new Map<string, Promise<PieceList>>();
   const server = createServer((request, response) => {
-    answer(host, keySha256, lists, request, response).catch(() => response.destroy());
+    onRequest(new Promise((resolve) => response.once("close", resolve)));
+    answer(host, document, lists, request, response).catch(() => response.destroy());
   });
   server.maxConnections = connectionLimit;
-  server.listen(port, address);
-  await once(server, "listening");
-  return server;
+  const { host: address, port, ports = 1 } = document;
+  for (let next = port; ; next++) {
+    try {
+      server.listen(next, address);
+      await once(server, "listening");
+      return server;
+    } catch (error) {
+      if (errno(error) === "EADDRINUSE" && next + 1 < port + ports) continue;
+      const tried = ports === 1 ? `port ${port}` : `ports ${port} to ${next}`;
+      throw new HostFailure(
+        "port_in_use",
+        `files cannot be shared at ${tried} of ${address}: ${errno(error)}`,
+        "free one of them on this host",
+        error,
+      );
+    }
+  }
 }
 
-/** The verb: serves until it is ended. */
-export async function share(host: Host, document: ShareDocument): Promise<never> {
-  const server = await openShare(host, document);
+/** The verb: serves until it is ended, or until nobody has asked for a while. */
+export async function share(host: Host, document: ShareDocument, onOpen: (port: number) => void): Promise<void> {
+  const { idleSeconds } = document;
+  let running = 0;
+  let end = () => {};
+  let timer: NodeJS.Timeout | undefined;
+  const rest = () => {
+    if (idleSeconds !== undefined && running === 0) timer = setTimeout(() => end(), idleSeconds * 1000);
+  };
+  const server = await openShare(host, document, (over) => {
+    clearTimeout(timer);
+    running++;
+    void over.then(() => {
+      running--;
+      rest();
+    });
+  });
   const address = server.address();
-  host.say(`sharing verified files on port ${typeof address === "object" ? address?.port : document.port}`);
-  return await new Promise<never>(() => {});
+  const port = typeof address === "object" && address !== null ? address.port : document.port;
+  host.say(`sharing verified files on port ${port}`);
+  onOpen(port);
+  await new Promise<void>((resolve) => {
+    end = resolve;
+    rest();
+  });
+  server.close();
 }
 
 async function answer(
   host: Host,
-  keySha256: string,
+  { keySha256, only }: ShareDocument,
   lists: Map<string, Promise<PieceList>>,
   request: IncomingMessage,
   response: ServerResponse,
@@ -58,7 +101,7 @@ async function answer(
   if (request.method !== "GET") return void say(405, { allow: "GET" });
   const asked = /^\/sha256\/([0-9a-f]{64})(\/pieces)?$/.exec(request.url ?? "");
   const sha256 = asked?.[1];
-  const file = sha256 === undefined ? null : await verifiedFile(host, sha256);
+  const file = sha256 === undefined || only?.includes(sha256) === false ? null : await verifiedFile(host, sha256);
   if (sha256 === undefined || file === null) return void say(404);
   if (asked?.[2] !== undefined) {
     // Read once: the digest stands for the content.

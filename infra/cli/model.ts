@@ -57,7 +57,7 @@ export async function list(options: ModelOptions): Promise<void> {
   if (models.length === 0) console.error(`no models. Next: npx lmstack model add ID SOURCE --stack ${file.stack}`);
   for (const { id, source, load, thinking } of models)
     console.log(
-      `${id}  context ${load.contextLength}, parallel ${load.parallel}, gpu ${load.gpu}, thinking ${thinking}  ${source.path ?? source.url ?? source.hf ?? source.peer?.join(", ")}`,
+      `${id}  context ${load.contextLength}, parallel ${load.parallel}, gpu ${load.gpu}, thinking ${thinking}  ${source.path ?? source.url ?? source.hf ?? (source.peer ?? source.peerStacks)?.join(", ")}`,
     );
 }
 

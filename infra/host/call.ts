@@ -22,8 +22,10 @@ export const tokenOf = ({ survey }: Target, name: ResourceName | "proxy-containe
 };
 
 /** The beginning of every line that goes through `on-host.sh`. */
-const onHost = ({ spec, stack }: Target): string =>
-  `sh host/on-host.sh ${isRemote(spec.connection) ? "ssh" : "local"} ${stack} ${otherOwner(spec) ?? "-"}`;
+const onHost = (target: Target): string => `sh host/on-host.sh ${wayTo(target)}`;
+
+const wayTo = ({ spec, stack }: Target): string =>
+  `${isRemote(spec.connection) ? "ssh" : "local"} ${stack} ${otherOwner(spec) ?? "-"}`;
 
 /**
  * Results are one line on stdout, kept as output; progress is on stderr and shown. The plugin's default logging would hang for good on a line above
@@ -37,14 +39,18 @@ export function hostCall(
   name: ResourceName,
   part: string,
   document: object,
-  options: pulumi.CustomResourceOptions & { readonly secret?: boolean },
+  options: pulumi.CustomResourceOptions & {
+    readonly secret?: boolean;
+    /** Another program that converges, given the first words of `on-host.sh`. */
+    readonly create?: ((way: string) => string) | undefined;
+  },
 ): command.local.Command {
-  const { secret, ...rest } = options;
+  const { secret, create, ...rest } = options;
   const stdin = pulumi.output(document).apply((resolved) => stableJson({ ...resolved, token: tokenOf(target, name) }));
   return new command.local.Command(
     name,
     {
-      create: `${onHost(target)} converge ${part}`,
+      create: create?.(wayTo(target)) ?? `${onHost(target)} converge ${part}`,
       delete: `${onHost(target)} remove ${part}`,
       stdin: secret ? pulumi.secret(stdin) : stdin,
       ...quiet,

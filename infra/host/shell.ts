@@ -5,7 +5,13 @@ import { type HostSpec, isRemote } from "../spec/host-spec.ts";
 export const shellWord = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** Who LM Studio belongs to when that is not the user who connects: then everything runs through sudo as that user. */
-export function otherOwner({ connection, lmstudio }: HostSpec): string | undefined {
+export function otherOwner({
+  connection,
+  lmstudio,
+}: {
+  readonly connection: HostSpec["connection"];
+  readonly lmstudio: Pick<HostSpec["lmstudio"], "user">;
+}): string | undefined {
   const login = isRemote(connection) ? connection.user : userInfo().username;
   return lmstudio.user === login ? undefined : lmstudio.user;
 }

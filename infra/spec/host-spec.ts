@@ -67,6 +67,11 @@ const source = z
     url: address.optional(),
     hf: z.string().min(1).optional().describe("owner/repo/file@revision"),
     peer: z.array(address).min(1).optional().describe("Hosts that share the file by its sha256 (hostctl share)"),
+    peerStacks: z
+      .array(identifier)
+      .min(1)
+      .optional()
+      .describe("Stacks of this project whose hosts have the file: they share it for the time of the download"),
     file: z
       .string()
       .regex(/^[^/\\.\0][^/\\\0]*\.gguf$/i, "a file name that ends in .gguf")
@@ -82,7 +87,7 @@ const source = z
     bytesPerSecond: z.int().min(1024).optional().describe("Bandwidth that a download may take"),
   })
   .describe(
-    "Exactly one of path, url, hf, peer; a multi-part model is named by its first file, NAME-00001-of-0000N.gguf",
+    "Exactly one of path, url, hf, peer, peerStacks; a multi-part model is named by its first file, NAME-00001-of-0000N.gguf",
   );
 
 const model = z.strictObject({
@@ -91,7 +96,7 @@ const model = z.strictObject({
   sha256: z
     .union([hex(64), z.array(hex(64)).min(1)], "64 hexadecimal digits in lower case, or a list of them")
     .optional()
-    .describe("Needed for url and peer; hf tells it itself. A list has one for each file of a multi-part model"),
+    .describe("Needed for url and peers; hf tells it itself. A list has one for each file of a multi-part model"),
   import: z.enum(["symlink", "hard-link", "copy", "move"]).default("symlink"),
   publisher: identifier.default("local"),
   repo: identifier.optional().describe("Defaults to the file's name"),

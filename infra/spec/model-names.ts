@@ -6,6 +6,7 @@ export interface ModelSource {
   readonly url?: string | undefined;
   readonly hf?: string | undefined;
   readonly peer?: readonly string[] | undefined;
+  readonly peerStacks?: readonly string[] | undefined;
   readonly file?: string | undefined;
   readonly mirrors?: readonly string[] | undefined;
   readonly endpoint?: string | undefined;
@@ -33,6 +34,8 @@ export function sourceDocument(source: ModelSource): ModelSourceDocument {
   };
   if (source.url !== undefined) return { url: source.url, ...more };
   if (source.peer !== undefined) return { peers: source.peer, file: source.file ?? "", ...more };
+  // Their addresses are known only when they share.
+  if (source.peerStacks !== undefined) return { peers: [], file: source.file ?? "", ...more };
   const url = hubUrl(source.hf ?? "", source.endpoint);
   if (url === null) throw new Error(`not a hub reference: ${source.hf}`);
   return { url, hub: true, ...more };

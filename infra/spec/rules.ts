@@ -30,12 +30,12 @@ export function crossFaults(parts: Parts): Fault[] {
 
 function* sourceFaults(model: ModelSpec, at: string): Iterable<Fault> {
   const where = `${at}.source`;
-  const named = (["path", "url", "hf", "peer"] as const).filter((key) => model.source[key] !== undefined);
+  const named = (["path", "url", "hf", "peer", "peerStacks"] as const).filter((key) => model.source[key] !== undefined);
   if (named.length !== 1) {
     yield fault(
       where,
       named.join(" and ") || "none of them",
-      "exactly one of path, url, hf, peer",
+      "exactly one of path, url, hf, peer, peerStacks",
       `keep one key in ${where}`,
     );
     return;
@@ -61,21 +61,23 @@ function* sourceFaults(model: ModelSpec, at: string): Iterable<Fault> {
 }
 
 function* downloadFaults({ source, sha256 }: ModelSpec, at: string): Iterable<Fault> {
-  const { path, url, hf, peer } = source;
+  const { path, url, hf, peer, peerStacks } = source;
+  const peers = peer !== undefined || peerStacks !== undefined;
   const companions = [
     ["mirrors", url !== undefined, "url"],
     ["endpoint", hf !== undefined, "hf"],
-    ["file", peer !== undefined, "peer"],
-    ["secret", path === undefined, "url or hf"],
+    ["file", peers, "peer or peerStacks"],
+    ["secret", path === undefined && peerStacks === undefined, "url or hf"],
     ["bytesPerSecond", path === undefined, "url or hf"],
   ] as const;
   for (const [key, fits, beside] of companions)
     if (source[key] !== undefined && !fits)
       yield fault(`${at}.source.${key}`, `${key} without ${beside}`, `${key} only beside ${beside}`, `remove ${key}`);
-  for (const key of peer === undefined ? [] : (["file", "secret"] as const))
+  const needed = peer !== undefined ? (["file", "secret"] as const) : peers ? (["file"] as const) : [];
+  for (const key of needed)
     if (source[key] === undefined)
-      yield fault(`${at}.source.${key}`, "nothing", `${key} beside peer`, `add ${at}.source.${key}`);
-  if ((url !== undefined || peer !== undefined) && sha256 === undefined) {
+      yield fault(`${at}.source.${key}`, "nothing", `${key} beside peers`, `add ${at}.source.${key}`);
+  if ((url !== undefined || peers) && sha256 === undefined) {
     const expected = "64 hexadecimal digits: what is downloaded must be verifiable";
     const next = "take the digest from the model's page, or run sha256sum on a copy that you trust";
     yield fault(`${at}.sha256`, "nothing", expected, next);

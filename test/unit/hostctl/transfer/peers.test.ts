@@ -55,6 +55,22 @@ test("a host gets a file from another one that has it, and nobody without the ke
   expect(await ask(`/sha256/${sha256}`, "DELETE")).toBe(405);
 });
 
+test("a share for one download has that file only, takes the next free port, and ends by itself", async () => {
+  const { host, url } = await sharing();
+  const taken = Number(new URL(url).port);
+  const only = ["0".repeat(64)];
+  const share = { host: "127.0.0.1", port: taken, ports: 20, keySha256: digest(key), only, idleSeconds: 1 };
+  const running = host.start("share", "", share);
+  await expect.poll(running.said, { timeout: 20_000 }).toMatch(/port \d+/);
+  const port = Number(/port (\d+)/.exec(running.said())?.[1]);
+  const headers = { authorization: `Bearer ${key}` };
+  expect([port > taken, (await fetch(`http://127.0.0.1:${port}/sha256/${sha256}`, { headers })).status]).toEqual([
+    true,
+    404,
+  ]);
+  expect(await running.answer).toMatchObject({ ok: true, code: 0, observed: { port } });
+});
+
 test("one bad peer cannot poison a file, whether it lies with its pieces or with its list", async () => {
   const folder = await Scratch.make({ lmstudio: false });
   onTestFinished(() => folder[Symbol.asyncDispose]());

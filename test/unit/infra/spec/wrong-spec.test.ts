@@ -90,6 +90,12 @@ const wrong: readonly (readonly [string, Readonly<Record<string, unknown>>, stri
   ["another hub for a path", { "models[0].source.endpoint": "https://hub.example" }, "models[0].source.endpoint", /hf/],
   ["a token for a path", { "models[0].source.secret": "hf" }, "models[0].source.secret", /beside url or hf/],
   [
+    "a stack that is to share a file without its name",
+    { "models[0].source": { peerStacks: ["box2"] } },
+    "models[0].source.file",
+    /beside peers/,
+  ],
+  [
     "a peer without its key",
     { "models[0].source": { peer: ["http://h:1"], file: "a.gguf" } },
     "models[0].source.secret",
