@@ -1,6 +1,6 @@
 /** The documents on stdin, checked again here: an older or newer operator's machine may have sent them. */
 import { isAbsolute } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { kvCacheTypes } from "../infra/spec/kv-cache.ts";
 import { keysFileSchema } from "../infra/spec/proxy-config.ts";
 import { HostFailure } from "./failure.ts";

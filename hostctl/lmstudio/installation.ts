@@ -1,30 +1,13 @@
 /** LM Studio's versions on a host: each in a folder of its own, one of them recorded as the one that starts. */
-import { access, chmod, readdir, rm, rmdir } from "node:fs/promises";
+import { chmod, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { readJson } from "../atomic-file.ts";
 import { lastLine, runWhenFree } from "../command.ts";
 import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { changeInstalled, forgetInstalled, readInstalled, writeInstalled } from "./installed.ts";
-import { daemonDown, lmsExists } from "./lms.ts";
+import { daemonDown } from "./lms.ts";
 import { dropTarballs } from "./tarball.ts";
-
-export function versionFolder(host: Host, version: string): string {
-  return join(host.paths.lmstudio, "llmster", version);
-}
-
-/** The version that `bin/lms` would start: the recorded install location, else the newest folder. */
-export async function installedVersion(host: Host): Promise<string | null> {
-  if (!(await lmsExists(host))) return null;
-  const names = await readdir(join(host.paths.lmstudio, "llmster")).catch(() => []);
-  const versions: string[] = [];
-  for (const name of names) if (await exists(join(versionFolder(host, name), "llmster"))) versions.push(name);
-  const location = JSON.stringify((await readJson(locationFile(host))) ?? "");
-  const chosen = versions.find(
-    (version) => location.includes(`/llmster/${version}/`) || location.includes(`/llmster/${version}"`),
-  );
-  return chosen ?? versions.sort((a, b) => a.localeCompare(b, "en", { numeric: true })).at(-1) ?? null;
-}
+import { exists, installedVersion, locationFile, versionFolder } from "./versions.ts";
 
 /** The folder of a version that was proved here from an archive with this digest, and kept; null when it has to be fetched. */
 export async function keptVersion(host: Host, version: string, sha512: string): Promise<string | null> {
@@ -114,17 +97,6 @@ async function removeEmptyFolders(folder: string): Promise<void> {
   await rmdir(folder).catch(() => {});
 }
 
-function locationFile(host: Host): string {
-  return join(host.paths.lmstudio, ".internal", "llmster-install-location.json");
-}
-
 function pointer(host: Host): string {
   return join(host.home, ".lmstudio-home-pointer");
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -6,7 +6,7 @@
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 import type { Change, ModelDocument } from "../../infra/spec/host-documents.ts";
 import { isQuantised } from "../../infra/spec/kv-cache.ts";
 import { readJson, readText, writeJson } from "../atomic-file.ts";

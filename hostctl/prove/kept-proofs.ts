@@ -7,7 +7,7 @@ import type { Depth } from "../../infra/spec/proof/prove-model.ts";
 import { readJson, writeJson } from "../atomic-file.ts";
 import { digestOf } from "../digest.ts";
 import type { Host } from "../host.ts";
-import { installedVersion } from "../lmstudio/installation.ts";
+import { installedVersion } from "../lmstudio/versions.ts";
 import type { ProcessMark } from "../process.ts";
 import type { Desired } from "../supervisor/decide.ts";
 import { readDesired } from "../supervisor/desired.ts";

@@ -1,5 +1,5 @@
 /** Whether somebody uses the endpoint, by what its proxies tell: a probe is for the hours in which nobody would notice a fault. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Host } from "../host.ts";
 import { get } from "../http.ts";
 import { adminSockets } from "../resources/admin-sockets.ts";

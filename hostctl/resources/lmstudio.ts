@@ -9,7 +9,7 @@ import { clearIncidents } from "../incidents.ts";
 import { listeners } from "../listeners.ts";
 import { cudaEngine } from "../lmstudio/cuda-engine.ts";
 import { greeting } from "../lmstudio/http.ts";
-import { bootstrap, installedVersion, keptVersion, uninstall } from "../lmstudio/installation.ts";
+import { bootstrap, keptVersion, uninstall } from "../lmstudio/installation.ts";
 import { changeInstalled, readInstalled } from "../lmstudio/installed.ts";
 import {
   daemonDown,
@@ -25,6 +25,7 @@ import {
 import { requireMachine } from "../lmstudio/prerequisites.ts";
 import { applySettings, pendingSettings, restoreSettings, settingsDrift } from "../lmstudio/settings.ts";
 import { dropTarballs, stageTarball } from "../lmstudio/tarball.ts";
+import { installedVersion } from "../lmstudio/versions.ts";
 import { digestOfText, forgetService, recordedService, recordService } from "../service/record.ts";
 import { refuseSystemUnit, supervisorService } from "../service/service.ts";
 import { askSupervisor, settled } from "../supervisor/ask.ts";

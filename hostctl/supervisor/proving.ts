@@ -3,14 +3,14 @@
  * its build was never proved whole, and asked for a token every few minutes while nobody uses the endpoint. What to ask is decided in pure functions.
  */
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { failureOf, type ModelProof, summaryOf } from "../../infra/spec/proof/finding.ts";
 import type { Depth } from "../../infra/spec/proof/prove-model.ts";
 import { readJson } from "../atomic-file.ts";
 import { asFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { note } from "../journal.ts";
-import { installedVersion } from "../lmstudio/installation.ts";
+import { installedVersion } from "../lmstudio/versions.ts";
 import { tryLock } from "../lock.ts";
 import { isSame, type ProcessMark } from "../process.ts";
 import { type KeptProof, keepProof, readKeptProof, type Subject, subjectsOf } from "../prove/kept-proofs.ts";

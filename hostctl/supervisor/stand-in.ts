@@ -2,7 +2,7 @@
  * A proxy without the GPU, for as long as its declared container does not start with it: after a driver's upgrade, NVIDIA's hook fails until the next
  * boot. Everything else is the same. Docker removes it when it ends, and hand-over ends it: nothing of it is left when the declared one is back.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { dockerLabels } from "../../infra/spec/host-layout.ts";
 
 const words = z.array(z.string()).nullish();

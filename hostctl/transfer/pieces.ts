@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 
 export const pieceBytes = 4 * 2 ** 20;
 

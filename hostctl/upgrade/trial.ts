@@ -5,10 +5,11 @@
 import type { LmstudioDocument } from "../../infra/spec/host-documents.ts";
 import { asFailure, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
-import { bootstrap, installedVersion, pruneVersions } from "../lmstudio/installation.ts";
+import { bootstrap, pruneVersions } from "../lmstudio/installation.ts";
 import { changeInstalled, readInstalled, type Trial } from "../lmstudio/installed.ts";
 import { daemonDown } from "../lmstudio/lms.ts";
 import { applySettings } from "../lmstudio/settings.ts";
+import { installedVersion } from "../lmstudio/versions.ts";
 import { withLock } from "../lock.ts";
 import type { Service } from "../service/service.ts";
 import { askSupervisor, settled } from "../supervisor/ask.ts";

@@ -1,10 +1,11 @@
 /** Back to the version that served before a trial, whoever finds that the trial is over: who began it, the next `up`, or the supervisor. */
 import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
-import { installedVersion, pruneVersions } from "../lmstudio/installation.ts";
+import { pruneVersions } from "../lmstudio/installation.ts";
 import { changeInstalled, readInstalled } from "../lmstudio/installed.ts";
 import { daemonDown } from "../lmstudio/lms.ts";
 import { dropTarballs } from "../lmstudio/tarball.ts";
+import { installedVersion } from "../lmstudio/versions.ts";
 import { endProcess, isSame } from "../process.ts";
 import { storeLmstudio } from "../supervisor/desired.ts";
 import { keptDaemon } from "../supervisor/notebook.ts";

@@ -3,7 +3,7 @@
  * Nothing here may hold a secret: keys are named, their values are Pulumi secrets `lmstack:secret.NAME`.
  */
 import { fileURLToPath } from "node:url";
-import { z } from "zod";
+import * as z from "zod";
 import { kvCacheTypes } from "./kv-cache.ts";
 import { searchSchema } from "./proxy-config.ts";
 

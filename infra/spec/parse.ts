@@ -1,5 +1,5 @@
 /** From what Pulumi's configuration holds to a `HostSpec`, or to every fault at once. */
-import { z } from "zod";
+import * as z from "zod";
 import { type Fault, Faults, faultsOf } from "./faults.ts";
 import { type HostSpec, hostSpecSchema, modelSchema, sections } from "./host-spec.ts";
 import { crossFaults, type Parts } from "./rules.ts";

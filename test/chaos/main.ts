@@ -1,6 +1,7 @@
 /** `npm run chaos -- --faults N --seed N --json FILE`: whatever strikes a host, it comes to the right end by itself or by the next `up`. */
 import { parseArgs } from "node:util";
 import { report } from "../e2e/rows.ts";
+import { measureIdle } from "./idle.ts";
 import { kinds } from "./kinds.ts";
 import { steadyLoad } from "./load.ts";
 import { models, openPlace, type Place } from "./place.ts";
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     only: { type: "string" },
     times: { type: "string" },
+    idle: { type: "string" },
     json: { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -23,6 +25,7 @@ const help = `Deploys to a test host, keeps its proxy under a steady load, and l
 the host has to come to the right end state, no answer may be wrong, and the second \`up\` after it has to be empty.
 
   npm run chaos -- [--faults 100] [--seed 1] [--only KIND,KIND] [--json FILE]
+  npm run chaos -- --idle 60                     what the supervisor costs in so many seconds without any fault
   npm run chaos -- --only reboot --times 20      how long a host takes from SSH up to the first proved token of every model
 
 KIND is one of ${kinds.map(({ name }) => name).join(", ")}.`;
@@ -32,20 +35,19 @@ const say = (line: string): void => console.error(`${new Date().toISOString().sl
 async function main(): Promise<number> {
   const only = values.only?.split(",");
   const unknown = only?.find((name) => !kinds.some((kind) => kind.name === name));
-  const [faults, seed, times] = [values.faults, values.seed, values.times ?? "1"].map(Number) as [
-    number,
-    number,
-    number,
-  ];
-  if (unknown !== undefined || ![faults, seed, times].every((value) => Number.isInteger(value) && value > 0)) {
+  const [faults, seed, times, idle] = [values.faults, values.seed, values.times ?? "1", values.idle ?? "1"].map(
+    Number,
+  ) as [number, number, number, number];
+  if (unknown !== undefined || ![faults, seed, times, idle].every((value) => Number.isInteger(value) && value > 0)) {
     console.error(
       unknown === undefined
-        ? "--faults, --seed and --times are whole numbers above 0"
+        ? "--faults, --seed, --times and --idle are whole numbers above 0"
         : `--only: there is no ${unknown}`,
     );
     return 2;
   }
   await using place = await openPlace("chaos", say);
+  if (values.idle !== undefined) return await report(await measureIdle(place, idle, say), values.json);
   if (values.times !== undefined) return await report(await measureReboots(place, times, say), values.json);
   const wanted = kinds.filter(({ name }) => only?.includes(name) ?? true);
   return await report(await chaos(place, sequence(wanted, faults, seed)), values.json);

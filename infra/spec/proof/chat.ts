@@ -1,5 +1,5 @@
 /** `/v1/chat/completions`: what most clients use, and what the ancestor proved. */
-import { z } from "zod";
+import * as z from "zod";
 import { type Dialect, errorWords } from "./dialect.ts";
 
 /** `reasoning` is how older versions call it. */

@@ -1,5 +1,5 @@
 /** What LM Studio itself says that it has loaded (`/api/v1/models`, since 0.4.0). */
-import { z } from "zod";
+import * as z from "zod";
 import type { ProvedModel } from "./dialect.ts";
 import { parsed } from "./dialect.ts";
 import type { Fault } from "./judge.ts";

@@ -1,5 +1,5 @@
 /** `/v1/messages`, since 0.4.1. It does not count reasoning tokens: there, thoughts that came are what shows. */
-import { z } from "zod";
+import * as z from "zod";
 import { type Dialect, errorWords } from "./dialect.ts";
 
 const block = z.object({ type: z.string(), text: z.string().nullish(), thinking: z.string().nullish() });

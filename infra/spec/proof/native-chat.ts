@@ -1,5 +1,5 @@
 /** `/api/v1/chat`, LM Studio's own, since 0.4.0. It tells which instance ran. */
-import { z } from "zod";
+import * as z from "zod";
 import { type Dialect, lastWord } from "./dialect.ts";
 
 const document = z.object({

@@ -1,5 +1,5 @@
 /** `/v1/responses`: the endpoint that Codex uses. */
-import { z } from "zod";
+import * as z from "zod";
 import { type Dialect, errorWords, lastWord } from "./dialect.ts";
 
 const item = z.object({

@@ -1,5 +1,5 @@
 /** A tool's call and its result, there and back, as Codex does it. The command is never run: the proof itself says what it printed. */
-import { z } from "zod";
+import * as z from "zod";
 import { parsed, type Spoken } from "./dialect.ts";
 import type { Fault } from "./judge.ts";
 

@@ -7,9 +7,10 @@ import { dirname, join } from "node:path";
 import { create } from "tar";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Host, hostAt } from "../../../../hostctl/host.ts";
-import { bootstrap, installedVersion, pruneVersions, uninstall } from "../../../../hostctl/lmstudio/installation.ts";
+import { bootstrap, pruneVersions, uninstall } from "../../../../hostctl/lmstudio/installation.ts";
 import { changeInstalled, readInstalled } from "../../../../hostctl/lmstudio/installed.ts";
 import { stageTarball } from "../../../../hostctl/lmstudio/tarball.ts";
+import { installedVersion } from "../../../../hostctl/lmstudio/versions.ts";
 
 let host: Host;
 const said: string[] = [];
