@@ -8,9 +8,9 @@ const restSeconds = 30;
 const lmsDelayMs = 400;
 const bars = { coreShare: 0.2, megabytes: 60, observeSeconds: 1.5 };
 
-/** Ticks of its own and of the children it has waited for, then KiB resident and proportional. */
+/** Ticks of its own, and of the children it has waited for; then KiB resident and proportional, and ticks a second. */
 const figures = `pid=$(systemctl show -p MainPID --value lmstack-supervisor.service)
-awk '{ print $14 + $15 + $16 + $17 }' /proc/$pid/stat
+awk '{ print $14 + $15; print $16 + $17 }' /proc/$pid/stat
 awk '/^(Rss|Pss):/ { print $2 }' /proc/$pid/smaps_rollup
 getconf CLK_TCK`;
 
@@ -35,15 +35,17 @@ export async function measureIdle(place: Place, seconds: number, say: (line: str
   };
   say(`the host comes to rest for ${restSeconds} s`);
   await delay(restSeconds * 1000);
-  const [before = 0] = await numbers(figures, true);
+  const [ownBefore = 0, othersBefore = 0] = await numbers(figures, true);
   say(`the supervisor is watched for ${seconds} s`);
   const end = performance.now() + seconds * 1000;
   while (performance.now() < end) {
     await delay(Math.min(20_000, end - performance.now()));
     say("nothing happens");
   }
-  const [after = 0, resident = 0, proportional = 0, ticks = 100] = await numbers(figures, true);
-  const share = ((after - before) / ticks / seconds) * 100;
+  const [own = 0, others = 0, resident = 0, proportional = 0, ticks = 100] = await numbers(figures, true);
+  const shareOf = (spent: number) => (spent / ticks / seconds) * 100;
+  const [ownShare, childShare] = [shareOf(own - ownBefore), shareOf(others - othersBefore)];
+  const share = ownShare + childShare;
 
   await springTraps(host, { lmsDelayMs });
   const [up = Number.NaN] = await numbers(observe, false);
@@ -61,7 +63,7 @@ export async function measureIdle(place: Place, seconds: number, say: (line: str
   });
   return [
     {
-      name: `supervisor and its children, idle for ${seconds} s`,
+      name: `supervisor idle for ${seconds} s, with its children (${childShare.toFixed(2)})`,
       value: Number(share.toFixed(2)),
       unit: "% of a core",
       bar: `<= ${bars.coreShare} %`,
