@@ -82,6 +82,14 @@ test("a fault of a shared profile names the hosts that have it", () => {
   expect(fault?.where).toBe("fleet.yaml:7 profiles.base.spec.models[0].source.path (box1, box2)");
 });
 
+test("of several places that say the same key, the one that holds is blamed", () => {
+  const [fault, ...more] = faultsIn(
+    good.replace("keys: [team-a]}", "keys: [team-a], port: 8080}").replace("port: 9090", "port: 99999"),
+  );
+  expect(more).toEqual([]);
+  expect(fault?.where).toBe("fleet.yaml:12 profiles.linux.spec.proxy.port (box1)");
+});
+
 describe("what would go wrong only later is refused", () => {
   it.each([
     [

@@ -100,6 +100,7 @@ describe("whatever the fleet and the policy", () => {
       expect([...placed].sort()).toEqual(hosts.map(({ name }) => name).sort());
       const alone = hosts.filter(({ steps, refusal, failed }) => steps.length === 0 && !refusal && !failed);
       expect(plan.right).toEqual(alone.map(({ name }) => name).sort());
+      for (const { steps } of plan.waves.flatMap((wave) => wave.hosts)) expect(steps).not.toEqual([]);
       for (const { why, next } of plan.held) expect(why && next).toBeTruthy();
     }));
 

@@ -72,6 +72,13 @@ test("an edit that the inventory has taken over is no edit any more", () => {
   ).toEqual({ after: taken.after, edits: [] });
 });
 
+test("a text that Pulumi's YAML would read as a date stands in quotes", () => {
+  const declared = exampleSpec((s) => {
+    s.proxy.keys = [{ id: "me", expires: "2027-01-01T00:00:00Z" }];
+  });
+  expect(write(undefined, declared).after).toContain('expires: "2027-01-01T00:00:00Z"');
+});
+
 test("every text comes back as the same text, whatever Pulumi's YAML would make of it", () => {
   fc.assert(
     fc.property(
