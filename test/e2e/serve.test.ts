@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { projectRoot } from "../pulumi/stack.ts";
 import { type Box, startBox, thinker } from "./box.ts";
 import { askResponses } from "./endpoint.ts";
@@ -14,10 +14,11 @@ const file = join(projectRoot, `Pulumi.${stack}.yaml`);
 let box: Box;
 
 /** As a person without any Pulumi set-up of their own calls it. */
-async function lmstack(...words: readonly string[]) {
+const lmstack = (...words: readonly string[]) => command(...words, "--stack", stack);
+async function command(...words: readonly string[]) {
   const { LMSTACK_NODE, PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE_FILE, PULUMI_CONFIG_PASSPHRASE, ...environment } =
     process.env;
-  const called = await execa(join(projectRoot, "infra/cli/lmstack.mjs"), [...words, "--stack", stack], {
+  const called = await execa(join(projectRoot, "infra/cli/lmstack.mjs"), words, {
     extendEnv: false,
     env: {
       ...environment,
@@ -127,6 +128,31 @@ test("doctor finds nothing in the way but what this box really lacks, and says w
   expect(fine).toEqual(
     expect.arrayContaining(["backend", "passphrase", "ssh", "docker", "driver", "drift", "endpoint"]),
   );
+});
+
+test("a fleet's plan leaves a host that is right alone, says what a change would do there, and touches nothing", async () => {
+  const declared = parse(await readFile(file, "utf8")).config["lmstack:host"];
+  const inventory = join(folder, "fleet.yaml");
+  const fleet = async (verb: string, spec: object, ...words: string[]) => {
+    await writeFile(inventory, stringify({ hosts: { [stack]: { spec } }, rollout: { keepServing: 0 } }));
+    return await command("fleet", verb, "--file", inventory, "--json", ...words);
+  };
+  const synced = await fleet("sync", declared, "--yes");
+  expect(data(synced)).toMatchObject({ written: [`Pulumi.${stack}.yaml`] });
+  const right = await fleet("plan", declared);
+  expect(right.code, right.out + right.said).toBe(0);
+  expect(data(right)).toMatchObject({ waves: [], right: [stack], held: [] });
+
+  const [model] = declared.models;
+  const smaller = { ...model, load: { ...model.load, contextLength: 16384 } };
+  const changed = await fleet("plan", { ...declared, models: [smaller] });
+  expect(changed.code, changed.out + changed.said).toBe(0);
+  const [first, ...more] = data(changed).waves;
+  expect(more).toEqual([]);
+  expect(first).toMatchObject({ canary: true, hosts: [{ host: stack }] });
+  expect(first.hosts[0].steps[0]).toBe("model-served");
+  await rm(inventory);
+  expect(data(await lmstack("status", "--json")).ready).toBe(true);
 });
 
 test("unload frees the memory for good, and the file stays", async () => {
