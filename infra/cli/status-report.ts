@@ -46,15 +46,21 @@ export function reportOf(
     return { id, thinking, loaded: own !== undefined, contextLength, parallel, proof: last?.current ? last : null };
   });
   const proxy = proxyOf(spec, observed);
-  const serves = observed?.lmstudio.daemon.running === true && observed.lmstudio.server.greeting && proxy.serves;
   return {
-    ready: serves && models.every(({ loaded, proof }) => loaded && proof?.ok !== false) && drift.length === 0,
+    ready:
+      answers(spec, observed) &&
+      models.every(({ loaded, proof }) => loaded && proof?.ok !== false) &&
+      drift.length === 0,
     ...{ stack, endpoint: baseUrl(spec), proof, card: gpu, lmstudio: observed?.lmstudio ?? null, models, proxy, drift },
     failing: observed?.failing ?? {},
     journal: observed?.journal ?? [],
     ...(observed ? {} : { silence: silence(runtime) }),
   };
 }
+
+/** Whether the host takes requests, whatever models it has. */
+export const answers = (spec: HostSpec, observed: Observed | null): boolean =>
+  observed?.lmstudio.daemon.running === true && observed.lmstudio.server.greeting && proxyOf(spec, observed).serves;
 
 const silence = (runtime: string | null): string =>
   runtime === null

@@ -1,12 +1,11 @@
 /** Looks at every host of a fleet, a few at a time, and changes nothing: what a plan is made from. */
 import { Readable } from "node:stream";
 import { request } from "undici";
-import { CliFault } from "../cli/fault.ts";
+import { findingsOf } from "../cli/findings.ts";
 import { configurationOf, keysOf } from "../cli/stack-spec.ts";
 import { type Bundles, buildBundles } from "../host/runtime.ts";
 import { surveyHost } from "../host/survey.ts";
 import { type Keys, keysFingerprint, ownKey } from "../proxy/keys.ts";
-import { Faults } from "../spec/faults.ts";
 import { baseUrl, type HostSpec } from "../spec/host-spec.ts";
 import type { FleetHost } from "./compose.ts";
 import type { Refusal, SeenHost } from "./plan.ts";
@@ -49,19 +48,13 @@ async function lookAt(
 }
 
 function refusalOf(name: string, error: unknown): Refusal {
-  if (error instanceof Faults) {
-    const [first] = error.faults;
-    const more = error.faults.length > 1 ? `, and ${error.faults.length - 1} more` : "";
-    return {
-      why: `${first?.where}: found ${first?.found}; expected ${first?.expected}${more}`,
-      next: `${first?.next}`,
-    };
-  }
-  if (!(error instanceof CliFault)) throw error;
-  const none = /no stack named/.test(error.message);
-  return none
-    ? { why: "it has no stack yet", next: "`npx lmstack fleet sync`" }
-    : { why: error.message.split("\n")[0] ?? "", next: `\`npx lmstack status --stack ${name}\`` };
+  const [first, ...more] = findingsOf(name, error);
+  if (/no stack named/.test(first?.words ?? ""))
+    return { why: "it has no stack yet", next: "`npx lmstack fleet sync`" };
+  return {
+    why: `${first?.words}${more.length > 0 ? `, and ${more.length} more` : ""}`,
+    next: first?.fix ?? `\`npx lmstack doctor --stack ${name}\``,
+  };
 }
 
 /** Requests that run or wait, by the proxy's own count; null when it does not say: it may be older, down, or out of reach from here. */

@@ -1,4 +1,5 @@
 /** What one look at a host means for a plan: whether it serves, and what `up` would do there. Pure. */
+import { answers } from "../cli/status-report.ts";
 import type { Survey } from "../host/survey.ts";
 import type { Observed } from "../spec/host-documents.ts";
 import { type HostSpec, isRemote } from "../spec/host-spec.ts";
@@ -28,25 +29,17 @@ export function seenHost(
   refusal: Refusal | null,
 ): SeenHost {
   const { judgements, known } = survey;
-  const available = observed !== null && serving(observed, survey.documents.runtime);
+  const available = answers(host.spec, observed);
   const failing = Object.entries(observed?.failing ?? {}).filter(([resource]) => resource in judgements);
   return {
     ...whatItIs(host),
     available,
-    serves: available ? modelsOf(observed, known.tokens) : [],
+    serves: available && observed ? modelsOf(observed, known.tokens) : [],
     busy,
     steps: stepsOf(host.spec, survey, observed, sites),
     failed: failing.map(([resource, why]) => `${resource}: ${why}`).join("; ") || null,
     refusal,
   };
-}
-
-function serving({ lmstudio, proxy }: Observed, runtime: "docker" | "native"): boolean {
-  const answers =
-    runtime === "native"
-      ? proxy.service?.active === true
-      : proxy.containers.some(({ running, health }) => running && health !== "unhealthy");
-  return answers && lmstudio.daemon.running && lmstudio.server.greeting;
 }
 
 /** Declared models are asked for; that one was loaded which is declared no longer is known from what it left behind. */
