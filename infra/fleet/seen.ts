@@ -97,13 +97,17 @@ function stepsOf(
 
 /** Only where every address is one of this fleet's does the order of hosts matter. */
 function fetchFrom({ source, sha256 }: HostSpec["models"][number], sites: ReadonlyMap<string, string>): Step["fetch"] {
-  const from = (source.peer ?? []).map((address) => sites.get(new URL(address).hostname));
+  const peers = [...(source.peer ?? []).map((address) => new URL(address).hostname), ...(source.peerStacks ?? [])];
+  const from = peers.map((peer) => sites.get(peer));
   if (from.length === 0 || from.includes(undefined)) return undefined;
   return { file: [sha256 ?? []].flat()[0] ?? fileName(source), from: from.filter((name) => name !== undefined) };
 }
 
-/** Hosts of the fleet by the address that others reach them at. */
+/** Hosts of the fleet by the address that others reach them at, and by their stack. */
 export const sitesOf = (hosts: readonly FleetHost[]): ReadonlyMap<string, string> =>
   new Map(
-    hosts.flatMap(({ name, spec: { connection } }) => (isRemote(connection) ? [[connection.host, name] as const] : [])),
+    hosts.flatMap(({ name, spec: { connection } }) => [
+      ...(isRemote(connection) ? [[connection.host, name] as const] : []),
+      [name, name] as const,
+    ]),
   );

@@ -82,9 +82,9 @@ it("what the supervisor gave up on counts as failed", () => {
 });
 
 it("a file whose every peer is a host of the fleet waits for one of them", () => {
-  const from = (...peer: string[]) => {
+  const from = (peers: { peer: string[] } | { peerStacks: string[] }) => {
     const [model] = spec.models;
-    const source = { peer, file: "m.gguf", secret: "k" };
+    const source = { ...peers, file: "m.gguf", secret: "k" };
     const of = { ...host, spec: { ...spec, models: [{ ...model, source }] } as typeof spec };
     const other = {
       ...host,
@@ -94,8 +94,11 @@ it("a file whose every peer is a host of the fleet waits for one of them", () =>
     const missing = { ...tokens, "model-file-Qwen3.6-27B": "other.s" };
     return seen(missing, () => {}, of, sitesOf([other])).steps[0]?.fetch;
   };
-  expect(from("http://10.0.0.9:8079")).toEqual({ file: "b".repeat(64), from: ["first"] });
-  expect(from("http://10.0.0.9:8079", "http://elsewhere:8079")).toBeUndefined();
+  const first = { file: "b".repeat(64), from: ["first"] };
+  expect(from({ peer: ["http://10.0.0.9:8079"] })).toEqual(first);
+  expect(from({ peerStacks: ["first"] })).toEqual(first);
+  expect(from({ peer: ["http://10.0.0.9:8079", "http://elsewhere:8079"] })).toBeUndefined();
+  expect(from({ peerStacks: ["first", "of-another-project"] })).toBeUndefined();
 });
 
 it("requests are counted from the proxy's own figures, of all models together", () => {
