@@ -202,7 +202,8 @@ export const survival: Readonly<Record<keyof Traps, Survival>> = {
   thinksAnyway: {
     trap: "thinking comes back with another version",
     facts: ["LMS-279"],
-    lmstack: "`up` goes back to the last good version and says why",
+    lmstack:
+      "`up` goes back to the last good version and says why; where it comes back without an `up`, the supervisor's own proof after the restart tells",
     shown: takenBack,
   },
   byVersion: {

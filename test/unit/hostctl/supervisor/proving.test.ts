@@ -144,7 +144,7 @@ describe("what is proved", () => {
 
   test("leads to a reload only after two pulses in a row without an answer, and to three in an hour at most", () => {
     fc.assert(
-      fc.property(fc.array(verdicts, { maxLength: 3000, size: "max" }), (answers) => {
+      fc.property(fc.array(verdicts, { maxLength: 800, size: "max" }), (answers) => {
         const { reloads, asked } = live(answers, 5000);
         for (const at of reloads) {
           expect(reloads.filter((one) => one <= at && at - one < 60 * minute).length).toBeLessThanOrEqual(3);
@@ -176,6 +176,11 @@ describe("what is proved", () => {
     );
     const thinks = { ...finding, check: "thinking", verdict: "failed" } as const;
     expect(verdictOf({ ok: false, findings: [thinks] })).toBe("fails");
+    // A pulse that sees it asks for the proof, and never for another instance.
+    expect(courseAfter({ ...unknownCourse, misses: 1 }, "pulse", "fails", minute).course).toMatchObject({
+      misses: 0,
+      goneAt: minute,
+    });
   });
 });
 
