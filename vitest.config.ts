@@ -12,6 +12,8 @@ export default defineConfig({
           testTimeout: minutes,
           hookTimeout: minutes,
           restoreMocks: true,
+          // Much of it waits for processes.
+          maxWorkers: 2,
         },
       },
       {
