@@ -30,24 +30,17 @@ interface Peer {
   readonly address: string;
 }
 
-function onHost(
-  how: string,
-  stack: string,
-  owner: string,
-  words: readonly string[],
-  { stdout, detached }: { readonly stdout: "pipe" | "inherit"; readonly detached: boolean },
-): ChildProcess {
-  const all = ["host/on-host.sh", how, stack, owner, ...words];
-  return spawn("sh", all, { stdio: ["pipe", stdout, "inherit"], detached });
-}
+const onHost = (how: string, stack: string, owner: string, ...words: readonly string[]) =>
+  ["host/on-host.sh", how, stack, owner, ...words] as const;
 
 /** Null when that host cannot share; its own words are on stderr by then. */
 async function openShare({ stack, owner, address }: Peer, keySha256: string, only: readonly string[]) {
-  const child = onHost("ssh", stack, owner, ["share"], { stdout: "pipe", detached: true });
+  // Pipes of its own: a shared connection keeps what it was given open until the host stops sharing, and `pulumi up` would wait for that.
+  const child = spawn("sh", onHost("ssh", stack, owner, "share"), { stdio: "pipe", detached: true });
   const host = address.includes(":") ? "::" : "0.0.0.0";
-  child.stdin?.on("error", () => {});
-  child.stdin?.end(JSON.stringify({ host, ...ports, keySha256, only, idleSeconds }));
-  if (child.stdout === null) return null;
+  child.stderr.pipe(process.stderr);
+  child.stdin.on("error", () => {});
+  child.stdin.end(JSON.stringify({ host, ...ports, keySha256, only, idleSeconds }));
   const timer = setTimeout(() => endGroup(child), openMs);
   for await (const line of createInterface(child.stdout)) {
     const { data } = sharing.safeParse(jsonOf(line));
@@ -72,8 +65,10 @@ function jsonOf(line: string): unknown {
   }
 }
 
-/** The ssh below the shell too: what it has open of ours would keep `pulumi up` waiting. */
-function endGroup({ pid }: ChildProcess): void {
+/** The ssh below the shell too. */
+function endGroup({ pid, stdout, stderr }: ChildProcess): void {
+  stdout?.destroy();
+  stderr?.destroy();
   try {
     if (pid !== undefined) process.kill(-pid);
   } catch {
@@ -94,12 +89,11 @@ async function main([how = "", stack = "", owner = "", ...words]: readonly strin
   try {
     const { source } = document;
     const asked = { ...source, peers: [...source.peers, ...shares.map(({ url }) => url)] };
-    const child = onHost(how, stack, owner, ["converge", "model-file"], {
-      stdout: "inherit",
-      detached: false,
+    const child = spawn("sh", onHost(how, stack, owner, "converge", "model-file"), {
+      stdio: ["pipe", "inherit", "inherit"],
     });
-    child.stdin?.on("error", () => {});
-    child.stdin?.end(JSON.stringify({ ...document, source: asked, credential: key }));
+    child.stdin.on("error", () => {});
+    child.stdin.end(JSON.stringify({ ...document, source: asked, credential: key }));
     const [code] = await once(child, "close");
     return typeof code === "number" ? code : 1;
   } finally {

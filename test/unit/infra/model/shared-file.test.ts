@@ -14,8 +14,8 @@ import { exampleSpec, hostKey } from "../spec/example.ts";
 
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
 
-/** Runs what it is told in the home of that stack's host, as sshd would. */
-const ssh = '#!/bin/sh\nHOME="$(cat "$(dirname "$2")/home")"; export HOME\nexec sh -c "$4"\n';
+/** Runs what it is told in the home of that stack's host. As with a shared connection, that has our output open and outlives this process. */
+const ssh = '#!/bin/sh\nHOME="$(cat "$(dirname "$2")/home")"; export HOME\nexec setsid -w sh -c "$4"\n';
 
 async function withHostctl(host: Scratch, folder: string, stack: string): Promise<void> {
   const current = join(host.home, ".lmstack/current");
