@@ -21,9 +21,9 @@ export interface GpuFile {
 
 export const gpuFileName = "gpu.json";
 /** The supervisor writes this often. */
-export const gpuFileSeconds = 15;
+export const gpuFileSeconds = 30;
 /** An older file tells of a supervisor that is gone, not of the card. */
-export const gpuFileStaleSeconds = 60;
+export const gpuFileStaleSeconds = 90;
 
 export const gpuQuery = {
   program: "nvidia-smi",
