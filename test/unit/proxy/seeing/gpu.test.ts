@@ -93,7 +93,7 @@ describe("the card", () => {
 
   it("is unknown when the supervisor's file is stale, torn or absent", async () => {
     expect(await reader().facts()).toEqual([]);
-    await supervisorSays(now - 61_000);
+    await supervisorSays(now - 91_000);
     expect(await reader().facts()).toEqual([]);
     await writeFile(join(folder, gpuFileName), '{"at":');
     expect(await reader().facts()).toEqual([]);
