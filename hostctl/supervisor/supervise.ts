@@ -33,7 +33,7 @@ import { Watch } from "./world.ts";
 
 const idleMs = 2000;
 /** Between looks while all is as declared. That the daemon is gone is seen within a second all the same, without a look. */
-const calmMs = 15_000;
+const calmMs = 10_000;
 const pulseMs = 1000;
 const uneasyMs = 500;
 /** A step that takes longer hangs: `lms` calls and waits of one step have limits that together are shorter. */
