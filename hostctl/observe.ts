@@ -19,6 +19,7 @@ import { isSame } from "./process.ts";
 import { observedProof, subjectsNow } from "./prove/kept-proofs.ts";
 import { exactPath, importTargets } from "./resources/import.ts";
 import { isVerified } from "./resources/model-file.ts";
+import { modelParts } from "./resources/model-parts.ts";
 import { observeProxyFiles } from "./resources/proxy-files.ts";
 import { observedService, recordedService } from "./service/record.ts";
 import { supervisorService } from "./service/service.ts";
@@ -107,11 +108,11 @@ async function observeModel(
   model: ObserveDocument["models"][number],
   all: readonly LoadedInstance[],
 ): Promise<ObservedModel> {
-  const targets = await importTargets(host, model);
+  const targets = await importTargets(host, model, await modelParts(host, model));
   return {
     // Every part, and for a link what it points to.
     imported: await Promise.all(targets.map((target) => realpath(target))).then(
-      () => true,
+      () => targets.length > 0,
       () => false,
     ),
     verified: await isVerified(host, model),

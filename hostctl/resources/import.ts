@@ -21,6 +21,7 @@ import {
 } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Change, ModelDocument } from "../../infra/spec/host-documents.ts";
+import { isFolder } from "../../infra/spec/model-names.ts";
 import { readJson, stagingName, sweepStaging, syncFolder, writeJson } from "../atomic-file.ts";
 import { hashFile, recordedSha256, recordSha256, sha256Of } from "../checksum.ts";
 import { errno, HostFailure } from "../failure.ts";
@@ -41,6 +42,8 @@ interface Import {
   readonly files: readonly ImportedFile[];
   /** The topmost folder that had to be made for it. */
   readonly firstFolder: string | null;
+  /** Others that had to be made for it, in a folder that was there: the topmost ones again. */
+  readonly folders?: readonly string[];
 }
 
 export interface ImportRecord extends Import {
@@ -65,18 +68,33 @@ export async function movedFiles(host: Host, id: string): Promise<readonly Impor
   );
 }
 
-/** PUBLISHER/REPO/FILE under the models folder, as `lms ls` shows it: of the first file, which stands for all parts. */
+/**
+ * PUBLISHER/REPO/FILE under the models folder, as `lms ls` shows it: of the first file, which stands for all parts. A model that is a folder
+ * is shown as PUBLISHER/REPO.
+ */
 export function exactPath(document: ModelDocument): string {
-  return `${document.publisher}/${document.repo}/${importNames(document)[0]}`;
+  const repo = `${document.publisher}/${document.repo}`;
+  return isFolder(document.source) ? repo : `${repo}/${importNames(document)[0]}`;
 }
 
-export async function importTargets(host: Host, document: ModelDocument): Promise<string[]> {
+export async function importTargets(
+  host: Host,
+  document: ModelDocument,
+  parts: readonly ModelPart[],
+): Promise<string[]> {
   const folder = join(await modelsFolder(host), document.publisher, document.repo);
-  return importNames(document).map((name) => join(folder, name));
+  const names = isFolder(document.source) ? parts.map(({ name = "" }) => name) : importNames(document);
+  return names.map((name) => join(folder, name));
 }
 
 export async function importModel(host: Host, document: ModelDocument, parts: readonly ModelPart[]): Promise<Change[]> {
-  const targets = await importTargets(host, document);
+  const targets = await importTargets(host, document, parts);
+  if (targets.length === 0)
+    throw new HostFailure(
+      "file_missing",
+      `model ${document.id}: no file of its folder is on this host`,
+      "run up again: files come before imports",
+    );
   const before = await readImport(host, document.id);
   let wanted = targets.map((target, index) => ({ target, source: resolve(parts[index]?.path ?? "") }));
   const same =
@@ -110,15 +128,24 @@ export async function importModel(host: Host, document: ModelDocument, parts: re
     files.push({ target, source: from, made: !there || made });
   }
   if (missing.length === 0 && same) return [];
-  const folder = dirname(targets[0] ?? "");
+  const folder = join(await modelsFolder(host), document.publisher, document.repo);
   const firstMade = missing.length === 0 ? undefined : await mkdir(folder, { recursive: true });
   const firstBefore = before?.firstFolder ?? null;
   const firstFolder = firstBefore !== null && isBelow(folder, firstBefore) ? firstBefore : (firstMade ?? null);
-  await sweepStaging([folder]);
+  const folders = [...(before?.folders ?? [])];
+  for (const { target } of missing) {
+    const made = await mkdir(dirname(target), { recursive: true });
+    if (made !== undefined) folders.push(made);
+  }
+  await sweepStaging([...new Set(targets.map((target) => dirname(target)))]);
   const former = (same ? kept.slice(1) : kept)
     .map((one) => ({ ...one, files: one.files.filter(({ made, target }) => made && !targets.includes(target)) }))
     .filter((one) => one.files.length > 0);
-  const record: ImportRecord = { mode: document.import, files, firstFolder, ...(former.length > 0 ? { former } : {}) };
+  const record: ImportRecord = {
+    ...{ mode: document.import, files, firstFolder },
+    ...(folders.length > 0 ? { folders } : {}),
+    ...(former.length > 0 ? { former } : {}),
+  };
   await writeJson(recordPath(host, document.id), record);
   for (const { target, source, sha256 } of missing) {
     const verified = document.import === "move" ? await recordedSha256(host, source) : null;
@@ -269,7 +296,7 @@ async function undoFiles(host: Host, one: Import): Promise<void> {
   for (const file of one.files) if (file.made) await undoFile(host, one, file);
 }
 
-async function undoFile(host: Host, { mode, firstFolder }: Import, file: ImportedFile): Promise<void> {
+async function undoFile(host: Host, { mode, firstFolder, folders = [] }: Import, file: ImportedFile): Promise<void> {
   const { target, source } = file;
   if (mode !== "move") await rm(target, { force: true });
   else if (
@@ -287,12 +314,12 @@ async function undoFile(host: Host, { mode, firstFolder }: Import, file: Importe
     await rm(target, { force: true });
   }
   await sweepStaging([dirname(target)]);
-  await removeFolders(dirname(target), firstFolder);
+  await removeFolders(dirname(target), firstFolder === null ? folders : [firstFolder, ...folders]);
 }
 
 /** Upwards to the topmost one that was made, as long as they are empty. */
-async function removeFolders(folder: string, first: string | null): Promise<void> {
-  for (let at = folder; first !== null && isBelow(at, first); at = dirname(at)) {
+async function removeFolders(folder: string, tops: readonly string[]): Promise<void> {
+  for (let at = folder; tops.some((top) => isBelow(at, top)); at = dirname(at)) {
     if (
       !(await rmdir(at).then(
         () => true,

@@ -1,5 +1,6 @@
 import { open, rm, stat } from "node:fs/promises";
-import type { Change, ModelDocument, ModelFileDocument } from "../../infra/spec/host-documents.ts";
+import type { Change, FolderFile, ModelDocument, ModelFileDocument } from "../../infra/spec/host-documents.ts";
+import { below, isFolder } from "../../infra/spec/model-names.ts";
 import { recordedSha256, sha256Of } from "../checksum.ts";
 import { errno, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
@@ -8,8 +9,9 @@ import { withLock } from "../lock.ts";
 import { dropToken, storeToken } from "../tokens.ts";
 import { awaitDownload, cancelDownload } from "../transfer/download-job.ts";
 import { askHub } from "../transfer/hub.ts";
-import { adoptIntoStore, dropUnnamed, isStored, nameStored } from "../transfer/store.ts";
+import { adoptIntoStore, dropUnnamed, isStored, nameStored, storeContent } from "../transfer/store.ts";
 import { movedFiles } from "./import.ts";
+import { askFolder, checkFolder, folderDigest } from "./model-folder.ts";
 import {
   downloadsOf,
   dropFetched,
@@ -26,27 +28,35 @@ import {
 export async function convergeModelFile(host: Host, document: ModelFileDocument): Promise<Change[]> {
   return await withLock(host, `model-file-${document.id}`, `converge model-file ${document.id}`, async () => {
     const changes = !("path" in document.source) ? await fetchParts(host, document, document.source) : [];
-    for (const part of await modelParts(host, document)) await checkFile(host, document, part);
+    const parts = await modelParts(host, document);
+    if (isFolder(document.source)) await checkFolder(host, document, parts);
+    else for (const part of parts) await checkFile(host, document, part);
     await storeToken(host, `model-file-${document.id}`, document.token);
     return changes;
   });
 }
 
 type Download = Exclude<ModelFileDocument["source"], { readonly path: string }>;
-type Wanted = ModelPart & { readonly sha256: string; readonly size: number | null };
+/** `content`: of a file that had to be read to know its digest. */
+type Wanted = ModelPart & { readonly sha256: string; readonly size: number | null; readonly content?: Buffer };
 
 async function fetchParts(host: Host, document: ModelFileDocument, source: Download): Promise<Change[]> {
   const { id, credential } = document;
-  const parts: Wanted[] = [];
-  for (const part of await modelParts(host, document)) parts.push(await resolvePart(host, document, part));
+  const parts = await resolveParts(host, document);
   const digests = parts.map(({ sha256 }) => sha256);
   const old = (await fetchedBefore(host, id)).filter((sha256) => !digests.includes(sha256));
   for (const sha256 of await wantedByNoOther(host, id, old)) await cancelDownload(host, sha256);
-  await writeFetched(host, document, digests);
-  const names = places(host, document, digests).map(({ path }) => path);
+  const files = parts.map(({ name = "", sha256 }) => ({ name, sha256 }));
+  await writeFetched(host, document, files);
+  const names = places(
+    host,
+    document,
+    digests,
+    files.map(({ name }) => name),
+  ).map(({ path }) => path);
   const now = await modelParts(host, document);
   const changes: Change[] = [];
-  for (const [index, { sha256, urls, size }] of parts.entries()) {
+  for (const [index, { sha256, urls, size, content }] of parts.entries()) {
     const path = now[index]?.path ?? "";
     const what = parts.length === 1 ? `model ${id}` : `model ${id}, part ${index + 1} of ${parts.length}`;
     if (await isRight(host, path, sha256, what)) {
@@ -55,7 +65,9 @@ async function fetchParts(host: Host, document: ModelFileDocument, source: Downl
     }
     const former = formerFile(host, id);
     if (parts.length === 1 && (await isRight(host, former, sha256, what))) await adoptIntoStore(host, former, sha256);
-    if (!(await isStored(host, sha256))) {
+    const stored = await isStored(host, sha256);
+    if (!stored && content !== undefined) await storeContent(host, content, sha256);
+    else if (!stored) {
       const { bytesPerSecond } = source;
       const order = {
         sha256,
@@ -75,6 +87,18 @@ async function fetchParts(host: Host, document: ModelFileDocument, source: Downl
   return changes;
 }
 
+async function resolveParts(host: Host, document: ModelFileDocument): Promise<Wanted[]> {
+  const { source } = document;
+  const wanted: Wanted[] = [];
+  const parts = await modelParts(host, document);
+  if (parts.length === 0 && "url" in source) {
+    const files = await askFolder(host, source.url, document);
+    for (const file of files) wanted.push({ ...file, path: "", urls: [below(source.url, file.name)] });
+  }
+  for (const part of parts) wanted.push(await resolvePart(host, document, part));
+  return wanted;
+}
+
 /** A hub is asked only for what is not here: what it says must agree with the spec, before gigabytes are fetched. */
 async function resolvePart(
   host: Host,
@@ -83,7 +107,8 @@ async function resolvePart(
 ): Promise<Wanted> {
   const what = `model ${id}`;
   const { sha256, urls, path } = part;
-  const hub = "url" in source && source.hub === true;
+  // A folder's list was told as a whole.
+  const hub = "url" in source && source.hub === true && !isFolder(source);
   if (sha256 !== null && (!hub || (await isRight(host, path, sha256, what)))) return { ...part, sha256, size: null };
   const [url = ""] = urls;
   const told = await askHub(url, what, credential);
@@ -155,17 +180,20 @@ async function firstBytes(file: string): Promise<string> {
 
 /** For `observe`: right as far as records tell, without reading the files again. */
 export async function isVerified(host: Host, document: ModelDocument): Promise<boolean> {
-  for (const { path, sha256 } of await modelParts(host, document)) {
-    const right =
-      sha256 === null
-        ? await stat(path).then(
-            (found) => found.isFile(),
-            () => false,
-          )
-        : (await recordedSha256(host, path)) === sha256;
-    if (!right) return false;
+  const parts = await modelParts(host, document);
+  const pinned = isFolder(document.source) ? document.sha256 : undefined;
+  const found: FolderFile[] = [];
+  for (const { name = "", path, sha256 } of parts) {
+    if (sha256 === null && pinned === undefined) {
+      const there = await stat(path).catch(() => null);
+      if (there?.isFile() !== true) return false;
+      continue;
+    }
+    const recorded = await recordedSha256(host, path);
+    if (recorded === null || (sha256 !== null && recorded !== sha256)) return false;
+    found.push({ name, sha256: recorded });
   }
-  return true;
+  return parts.length > 0 && (pinned === undefined || folderDigest(found) === pinned);
 }
 
 /** Files that lmstack downloaded go, unless another model has them too; a person's never do. */

@@ -1,5 +1,5 @@
 import type { Change, ModelDocument } from "../../infra/spec/host-documents.ts";
-import { modelOfInstance } from "../../infra/spec/model-names.ts";
+import { isFolder, modelOfInstance } from "../../infra/spec/model-names.ts";
 import { readAdopted } from "../adoption.ts";
 import { asFailure, HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
@@ -20,6 +20,7 @@ import {
 } from "../supervisor/desired.ts";
 import { dropToken, storeToken } from "../tokens.ts";
 import { exactPath, finishImport, importModel, undoImport } from "./import.ts";
+import { folderDigest } from "./model-folder.ts";
 import { modelParts, pruneFetched, readFetched } from "./model-parts.ts";
 
 const loadMs = 1_800_000;
@@ -72,9 +73,14 @@ export async function convergeModel(host: Host, document: ModelDocument): Promis
 /** Files are asked for again after the import, which may have moved them. What a hub told is part of what is wanted: other bytes, another load. */
 async function storedModel(host: Host, document: ModelDocument): Promise<StoredModel> {
   const [first] = await modelParts(host, document);
-  const told = document.sha256 === undefined ? await readFetched(host, document) : null;
-  const known = told === null ? document : { ...document, sha256: told };
-  return { document: known, exactPath: exactPath(document), file: first.path };
+  return { document: await asFetched(host, document), exactPath: exactPath(document), file: first?.path ?? "" };
+}
+
+async function asFetched(host: Host, document: ModelDocument): Promise<ModelDocument> {
+  const files = await readFetched(host, document);
+  if (files === null) return document;
+  if (isFolder(document.source)) return { ...document, files, sha256: folderDigest(files) };
+  return { sha256: files.map(({ sha256 }) => sha256), ...document };
 }
 
 async function returnTo(host: Host, before: StoredModel): Promise<void> {

@@ -2,7 +2,7 @@
  * Every file that lmstack fetched lies once in `store/sha256/DIGEST`; the names that models have for it are hard links, so the file system itself
  * counts them. What nobody names goes; a person's own files never come here.
  */
-import { link, mkdir, rename, rm, stat } from "node:fs/promises";
+import { link, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { stagingName, sweepStaging, syncFolder } from "../atomic-file.ts";
 import { recordSha256, sha256Of } from "../checksum.ts";
@@ -26,6 +26,14 @@ export async function putIntoStore(host: Host, part: string, sha256: string): Pr
   await rename(part, storedFile(host, sha256));
   await syncFolder(host.paths.store);
   await recordSha256(host, storedFile(host, sha256), sha256);
+}
+
+/** What was read whole, and is right. */
+export async function storeContent(host: Host, content: Buffer, sha256: string): Promise<void> {
+  await mkdir(host.paths.store, { recursive: true, mode: 0o700 });
+  const staging = stagingName(storedFile(host, sha256));
+  await writeFile(staging, content, { mode: 0o600, flush: true });
+  await putIntoStore(host, staging, sha256);
 }
 
 export async function nameStored(host: Host, sha256: string, name: string): Promise<void> {

@@ -87,7 +87,7 @@ const model = program.command("model").description("which models a stack declare
 changingStack(model.command("add"))
   .description("write a model into the stack's file; the next `lmstack up` makes it true")
   .argument("<id>", "the name that clients use")
-  .argument("<source>", "/path on the host, an address, or owner/repo/file.gguf@revision")
+  .argument("<source>", "/path on the host, an address, owner/repo/file.gguf@revision, or owner/repo@revision (MLX)")
   .option("--sha256 <digest>", "of the file; needed for what is downloaded")
   .addOption(new Option("--import <how>").choices(["symlink", "hard-link", "copy", "move"]))
   .option("--publisher <name>", "folder among LM Studio's models; local when left out")

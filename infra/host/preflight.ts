@@ -1,6 +1,7 @@
 /** What must be so before anything on a host is touched: spec and facts in, faults out. */
 import { type Fault, fault } from "../spec/faults.ts";
 import { type HostSpec, isRemote, proxyRuntime } from "../spec/host-spec.ts";
+import { isFolder } from "../spec/model-names.ts";
 import { archiveTimes, roomFor } from "../spec/space.ts";
 import type { Documents } from "./documents.ts";
 import type { HostFacts, Listener } from "./facts.ts";
@@ -148,17 +149,22 @@ function* modelFaults(spec: HostSpec, documents: Documents, facts: HostFacts): I
     const imported = facts.observed?.models[model.id]?.imported === true;
     // A moved file is where it belongs: in LM Studio's folder, no longer at its source.
     if (!file || (file.state === "absent" && model.import === "move" && imported)) continue;
-    if (file.state !== "file") {
+    const folder = isFolder(model.source);
+    if (file.state !== (folder ? "nofile" : "file")) {
       const found = {
-        absent: `no file ${path}`,
+        absent: `no ${folder ? "folder" : "file"} ${path}`,
         nofile: `${path}, which is not a file`,
+        file: `${path}, which is not a folder`,
         unreadable: `${path}, which ${facts.user} may not read`,
       }[file.state];
       const next = `place it there or correct models[${index}].source.path`;
-      yield fault(where, found, "a readable GGUF file on the host", next);
-    } else if (!file.gguf) {
+      const expected = folder
+        ? "a folder on the host, or a path that ends in .gguf"
+        : "a readable GGUF file on the host";
+      yield fault(where, found, expected, next);
+    } else if (!folder && !file.gguf) {
       yield fault(where, `${path}, which does not begin as a GGUF file does`, "a GGUF file", "check the download");
-    } else if (file.sha256 !== null && typeof model.sha256 === "string" && file.sha256 !== model.sha256) {
+    } else if (!folder && file.sha256 !== null && typeof model.sha256 === "string" && file.sha256 !== model.sha256) {
       const expected = `${model.sha256} (models[${index}].sha256)`;
       yield fault(where, `sha256 ${file.sha256} of ${path}`, expected, "fetch the file again or correct the digest");
     }

@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { HostSpec } from "../spec/host-spec.ts";
 import { isRemote } from "../spec/host-spec.ts";
-import { partNames } from "../spec/model-names.ts";
+import { isFolder, partNames } from "../spec/model-names.ts";
 import { stableJson } from "../spec/stable-json.ts";
 import { type Documents, observeDocument } from "./documents.ts";
 import { type HostFacts, parseFacts } from "./facts.ts";
@@ -26,7 +26,8 @@ export function probeScript(spec: HostSpec, documents: Documents, hashes: Readon
     const wanted = digests.length === 1 ? 1 : 0;
     if ("path" in model.source)
       return [`model ${index} ${shellWord(model.source.path)} ${hashes[name]} ${wanted} ${model.id}`];
-    if ("peers" in model.source) return [];
+    // Of a repository the host asks the hub itself.
+    if ("peers" in model.source || isFolder(model.source)) return [];
     const parts = partNames(model.source.url).map(
       (url, part) => `remote ${name}${part === 0 ? "" : `/${part}`} ${shellWord(url)} ${digests[part] ?? "-"}`,
     );

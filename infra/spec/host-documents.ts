@@ -41,7 +41,7 @@ export interface LmstudioDocument extends Envelope {
 export type ModelSourceDocument =
   | { readonly path: string }
   | {
-      /** Of the first file: the others of a multi-part model lie beside it. */
+      /** Of the first file: the others of a multi-part model lie beside it. Of a hub's folder, what its files lie below. */
       readonly url: string;
       readonly mirrors?: readonly string[];
       /** A hub, which tells sha256 and length of its large files in headers. */
@@ -56,12 +56,21 @@ export type ModelSourceDocument =
       readonly bytesPerSecond?: number;
     };
 
+/** One of the files of a model that is a folder. */
+export interface FolderFile {
+  /** Below the folder, with slashes. */
+  readonly name: string;
+  readonly sha256: string;
+}
+
 /** Desired state of one model file (fetch + verify) and, in `ModelDocument`, of its loaded instance. */
 export interface ModelFileDocument extends Envelope {
   readonly id: string;
   readonly source: ModelSourceDocument;
-  /** One for each file, in their order; a text alone when there is but one. */
+  /** One for each file, in their order; a text alone when there is but one, and of a folder, which has one digest. */
   readonly sha256?: string | readonly string[];
+  /** Only as the host keeps it of a folder from a hub: what it was when it was loaded. */
+  readonly files?: readonly FolderFile[];
   /** Bearer token for the hosts of the source: makes the document a secret, and is kept nowhere on the host. */
   readonly credential?: string;
 }

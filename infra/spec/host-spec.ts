@@ -63,9 +63,17 @@ const remote = z.strictObject({
 const address = z.url({ protocol: /^https?$/, error: "an address with http or https" });
 const source = z
   .strictObject({
-    path: z.string().min(1).optional().describe("Absolute path on the host"),
+    path: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Absolute path on the host: a .gguf file or, on macos-metal, the folder of an MLX model"),
     url: address.optional(),
-    hf: z.string().min(1).optional().describe("owner/repo/file@revision"),
+    hf: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("owner/repo/file@revision, or on macos-metal owner/repo@revision for a whole MLX repository"),
     peer: z.array(address).min(1).optional().describe("Hosts that share the file by its sha256 (hostctl share)"),
     peerStacks: z
       .array(identifier)
@@ -74,7 +82,10 @@ const source = z
       .describe("Stacks of this project whose hosts have the file: they share it for the time of the download"),
     file: z
       .string()
-      .regex(/^[^/\\.\0][^/\\\0]*\.gguf$/i, "a file name that ends in .gguf")
+      .regex(
+        /^[^/\\.\0][^/\\\0]*\.gguf$/i,
+        "a file name that ends in .gguf: a folder never comes from peers, name it by path or hf",
+      )
       .optional()
       .describe("Name of the file that peers have"),
     mirrors: z.array(address).min(1).optional().describe("Further addresses of the file at url"),
@@ -96,10 +107,12 @@ const model = z.strictObject({
   sha256: z
     .union([hex(64), z.array(hex(64)).min(1)], "64 hexadecimal digits in lower case, or a list of them")
     .optional()
-    .describe("Needed for url and peers; hf tells it itself. A list has one for each file of a multi-part model"),
+    .describe(
+      "Needed for url and peers; hf tells it itself. A list has one for each file of a multi-part model; of a folder it is the digest of the list of its files",
+    ),
   import: z.enum(["symlink", "hard-link", "copy", "move"]).default("symlink"),
   publisher: identifier.default("local"),
-  repo: identifier.optional().describe("Defaults to the file's name"),
+  repo: identifier.optional().describe("Defaults to the name of the file or folder"),
   load: z
     .strictObject({
       gpu: z

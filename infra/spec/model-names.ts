@@ -13,20 +13,34 @@ export interface ModelSource {
   readonly bytesPerSecond?: number | undefined;
 }
 
-const hubForm = /^([\w.-]+)\/([\w.-]+)\/(.+\.gguf)@([\w./-]+)$/i;
+const hubForm = /^([\w.-]+)\/([\w.-]+)(?:\/(.+\.gguf))?@([\w./-]+)$/i;
+const ggufForm = /\.gguf$/i;
 
-/** `owner/repo/file@revision` as a download address; null when the form is wrong. */
+/**
+ * `owner/repo/file@revision` as a download address; of `owner/repo@revision`, a whole repository, the address that its files lie below.
+ * Null when the form is wrong.
+ */
 export function hubUrl(reference: string, endpoint = "https://huggingface.co"): string | null {
   const match = hubForm.exec(reference);
   if (!match) return null;
-  const [, owner, repo, file, revision] = match as unknown as [string, string, string, string, string];
-  const encoded = file.split("/").map(encodeURIComponent).join("/");
-  return `${endpoint.replace(/\/+$/, "")}/${owner}/${repo}/resolve/${encodeURIComponent(revision)}/${encoded}`;
+  const [, owner, repo, file, revision = ""] = match;
+  const base = `${endpoint.replace(/\/+$/, "")}/${owner}/${repo}/resolve/${encodeURIComponent(revision)}`;
+  return file === undefined ? base : below(base, file);
+}
+
+/** The address of a file below that of a folder. */
+export const below = (base: string, name: string): string =>
+  `${base}/${name.split("/").map(encodeURIComponent).join("/")}`;
+
+/** An MLX model is a folder: a path or a hub's repository that names no GGUF file. */
+export function isFolder(source: ModelSourceDocument): boolean {
+  if ("path" in source) return !ggufForm.test(source.path);
+  return "url" in source && source.hub === true && !ggufForm.test(new URL(source.url).pathname);
 }
 
 /** Where the host finds the file: a path on itself, or addresses. */
 export function sourceDocument(source: ModelSource): ModelSourceDocument {
-  if (source.path !== undefined) return { path: source.path };
+  if (source.path !== undefined) return { path: source.path.replace(/(?<=.)\/+$/, "") };
   const { mirrors, bytesPerSecond } = source;
   const more = {
     ...(mirrors === undefined ? {} : { mirrors }),
@@ -41,12 +55,13 @@ export function sourceDocument(source: ModelSource): ModelSourceDocument {
   return { url, hub: true, ...more };
 }
 
-/** File name with its ending, decoded when it comes from an address. */
+/** File name with its ending, decoded when it comes from an address; of a folder, its own name or that of its repository. */
 export function fileName(source: ModelSource): string {
   const document = sourceDocument(source);
   if ("path" in document) return document.path.slice(document.path.lastIndexOf("/") + 1);
   if ("peers" in document) return document.file;
   const { pathname } = new URL(document.url);
+  if (isFolder(document)) return pathname.split("/").at(-3) ?? "";
   return decodeURIComponent(pathname.slice(pathname.lastIndexOf("/") + 1));
 }
 
@@ -71,9 +86,12 @@ export function partNames(name: string): string[] {
   );
 }
 
-/** The ancestor's rule for MODEL_REPO: the file's name without its ending, and without a part's number or a short `.Q…` quantization before it. */
+/**
+ * The ancestor's rule for MODEL_REPO: the file's name without its ending, and without a part's number or a short `.Q…` quantization before it.
+ * A folder keeps its whole name.
+ */
 export function defaultRepo(file: string): string {
-  return file.replace(partForm, "$3").replace(/(\.Q[^.]{1,5})?\.[^.]+$/, "");
+  return file.replace(partForm, "$3").replace(/(\.Q[^.]{1,5})?\.gguf$/i, "");
 }
 
 const besideEnding = ":lmstack";

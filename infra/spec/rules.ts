@@ -2,7 +2,7 @@
 import { type Fault, fault, nearest, shown } from "./faults.ts";
 import type { HostSpec, ModelSpec } from "./host-spec.ts";
 import { isQuantised } from "./kv-cache.ts";
-import { defaultRepo, fileName, hubUrl, partNames, partOf } from "./model-names.ts";
+import { defaultRepo, fileName, hubUrl, isFolder, partNames, partOf, sourceDocument } from "./model-names.ts";
 
 /** Sections that were readable by themselves; models keep their place. */
 export interface Parts {
@@ -19,7 +19,7 @@ export const isLoopback = (bind: string): boolean => loopback.test(bind);
 
 export function crossFaults(parts: Parts): Fault[] {
   return [
-    ...modelFaults(parts.models),
+    ...modelFaults(parts),
     ...proxyFaults(parts),
     ...keyFaults(parts),
     ...engineFaults(parts),
@@ -45,18 +45,20 @@ function* sourceFaults(model: ModelSpec, at: string): Iterable<Fault> {
     const expected = "a path on the host itself: neither a symbolic link nor a copy can reach over to another host";
     const next = "place the file on the host, or use source.url with its sha256";
     yield fault(`${where}.path`, shown(path), expected, next);
-  } else if (path !== undefined && !path.startsWith("/")) {
+  } else if (path !== undefined && !/^\/.*[^/]/.test(path)) {
     yield fault(`${where}.path`, shown(path), "an absolute path on the host", "begin the path with '/'");
   }
   if (hf !== undefined && hubUrl(hf) === null) {
     const next = "name owner, repository, file and a revision (a commit is best)";
-    yield fault(`${where}.hf`, shown(hf), "owner/repo/file.gguf@revision", next);
+    yield fault(
+      `${where}.hf`,
+      shown(hf),
+      "owner/repo/file.gguf@revision, or owner/repo@revision of an MLX model",
+      next,
+    );
   }
-  const file = path ?? (url === undefined ? undefined : new URL(url).pathname);
-  if (file !== undefined && !file.toLowerCase().endsWith(".gguf")) {
-    const key = path ? "path" : "url";
-    yield fault(`${where}.${key}`, shown(path ?? url), "a file that ends in .gguf", "name the .gguf file itself");
-  }
+  if (url !== undefined && !new URL(url).pathname.toLowerCase().endsWith(".gguf"))
+    yield fault(`${where}.url`, shown(url), "a file that ends in .gguf", "name the .gguf file itself");
   yield* downloadFaults(model, at);
 }
 
@@ -105,7 +107,22 @@ function* loadFaults({ load }: ModelSpec, at: string): Iterable<Fault> {
   }
 }
 
-function* modelFaults(models: readonly (ModelSpec | undefined)[]): Iterable<Fault> {
+/** LM Studio runs such models with MLX, which there is for Apple silicon only. */
+function* folderFaults({ source, load }: ModelSpec, at: string, platform: Parts["platform"]): Iterable<Fault> {
+  const key = source.path === undefined ? "hf" : "path";
+  if (platform !== undefined && platform !== "macos-metal") {
+    const expected = `a file that ends in .gguf on ${platform}: folders are MLX models, which run on macos-metal only`;
+    const next = "name the .gguf file itself, or one of a GGUF repository of the same model";
+    yield fault(`${at}.source.${key}`, shown(source[key]), expected, next);
+  }
+  for (const name of ["flashAttention", "kvCacheType"] as const)
+    if (load[name] !== undefined) {
+      const expected = "only beside a GGUF file: LM Studio's MLX engine does not know it";
+      yield fault(`${at}.load.${name}`, `${load[name]} for a folder`, expected, `remove ${at}.load.${name}`);
+    }
+}
+
+function* modelFaults({ models, platform }: Parts): Iterable<Fault> {
   const ids = new Map<string, number>();
   const targets = new Map<string, { index: number; source: string; defaults: string }>();
   for (const [index, model] of models.entries()) {
@@ -123,8 +140,12 @@ function* modelFaults(models: readonly (ModelSpec | undefined)[]): Iterable<Faul
     yield* ofSource;
     if (ofSource.some(({ where }) => where.startsWith(`${at}.source`))) continue;
     const file = fileName(model.source);
-    const target = `${model.publisher}/${model.repo ?? defaultRepo(file)}/${file}`;
-    const same = targets.get(target);
+    const repo = `${model.publisher}/${model.repo ?? defaultRepo(file)}`;
+    const folder = isFolder(sourceDocument(model.source));
+    if (folder) yield* folderFaults(model, at, platform);
+    // A folder takes the whole place of its repository.
+    const target = folder ? repo : `${repo}/${file}`;
+    const same = [...targets].find(([other]) => isBelow(other, target) || isBelow(target, other))?.[1];
     const source = JSON.stringify(model.source);
     const { flashAttention, kvCacheType } = model.load;
     const defaults = JSON.stringify({ flashAttention, kvCacheType });
@@ -140,6 +161,8 @@ function* modelFaults(models: readonly (ModelSpec | undefined)[]): Iterable<Faul
     targets.set(target, { index, source, defaults });
   }
 }
+
+const isBelow = (path: string, top: string): boolean => `${path}/`.startsWith(`${top}/`);
 
 function* proxyFaults({ platform, proxy, lmstudio }: Parts): Iterable<Fault> {
   if (!proxy) return;

@@ -39,9 +39,10 @@ export const defaultScript: Script = {
 export interface DownloadedModel {
   /** Short name, unique among the downloaded: what `ls` shows and clients may ask for. */
   readonly modelKey: string;
-  /** Relative to the models folder: `publisher/repo/file.gguf`. `lms load --exact` compares with this one. */
+  /** Relative to the models folder: `publisher/repo/file.gguf`, of an MLX model `publisher/repo`. `lms load --exact` compares with this one. */
   readonly path: string;
-  /** Absolute path of the file. */
+  readonly format: "gguf" | "safetensors";
+  /** Absolute path of the file, or of the folder of an MLX model. */
   readonly file: string;
   readonly publisher: string;
   readonly displayName: string;

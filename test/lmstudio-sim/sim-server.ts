@@ -154,6 +154,7 @@ function asDownloaded(model: SimModel): DownloadedModel {
   return {
     modelKey: id.toLowerCase(),
     path: `local/${id}/${id}.gguf`,
+    format: "gguf",
     file: gguf ?? "",
     publisher: "local",
     displayName: id,

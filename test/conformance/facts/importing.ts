@@ -125,7 +125,7 @@ export const importing: readonly Fact[] = [
     id: "LMS-150",
     words: "a folder is no file: `Path is not a file`, exit 1",
     source,
-    lmstack: "folders of MLX models are not offered yet",
+    lmstack: "links an MLX model's files one by one",
     changes: async (scratch) =>
       ran(await lmsImport(scratch, scratch.userHome, "-c", "-y"), 1, { err: /Path is not a file/ }),
   },

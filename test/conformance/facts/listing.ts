@@ -1,5 +1,6 @@
 /** `lms ls` and `lms ps`. */
 import { rm } from "node:fs/promises";
+import { writeScriptFolder } from "../../lmstudio-sim/gguf/script-model.ts";
 import type { Fact } from "../fact.ts";
 import { until } from "../scratch.ts";
 import { only } from "./ps.ts";
@@ -43,6 +44,21 @@ export const listing: readonly Fact[] = [
     changes: async (scratch) => {
       const paths = (await scratch.json("ls")).map((model: { path: string }) => model.path);
       assert.deepEqual(paths.sort(), scratch.models.map((model) => model.path).sort());
+    },
+  },
+  {
+    id: "LMS-283",
+    words:
+      "a folder of safetensors with config.json is one model: its `path` is publisher/repo, its format `safetensors`",
+    source: models,
+    lmstack: "`--exact` gets the folder",
+    onlyStandIn: "it needs a Mac and an MLX model",
+    changes: async (scratch) => {
+      await writeScriptFolder(scratch.file("models", "local", "Folder-4bit"), { name: "Folder-4bit" });
+      const found = (await scratch.json("ls")).find(({ path }: { path: string }) => path === "local/Folder-4bit");
+      assert.equal(found?.format, "safetensors");
+      ran(await scratch.lms("load", "--exact", "local/Folder-4bit", "--identifier", "X", "-y"), 0, {});
+      assert.deepEqual(await scratch.loaded(), ["X"]);
     },
   },
   {

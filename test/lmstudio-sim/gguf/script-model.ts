@@ -1,6 +1,6 @@
-/** A tiny file with a true GGUF header that the stand-in plays from a script. */
+/** A tiny file with a true GGUF header, or a folder as MLX models are, that the stand-in plays from a script. */
 import { mkdir, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import type { Script } from "../model.ts";
 import { writeHeader } from "./header.ts";
 
@@ -28,4 +28,14 @@ export async function writeScriptModel(path: string, options: ScriptModel): Prom
   });
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, Buffer.concat([header, Buffer.alloc(Math.max(0, sizeBytes - header.length))]));
+}
+
+/** Same options, same bytes. */
+export async function writeScriptFolder(folder: string, options: Omit<ScriptModel, "sizeBytes">): Promise<void> {
+  const { name: _, architecture = "qwen3", contextLength = 262_144, ...script } = options;
+  const config = { model_type: architecture, max_position_embeddings: contextLength, quantization: { bits: 4 } };
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, "config.json"), JSON.stringify({ ...config, [scriptKey]: script }));
+  await writeFile(join(folder, "tokenizer.json"), "{}");
+  await writeFile(join(folder, "model.safetensors"), `tensors of ${options.name}`);
 }

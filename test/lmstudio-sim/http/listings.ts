@@ -23,7 +23,7 @@ export function betaModels(instances: Instances): { object: "list"; data: { id: 
     type: "llm",
     publisher: model.publisher,
     arch: model.architecture,
-    compatibility_type: "gguf",
+    compatibility_type: model.format === "gguf" ? "gguf" : "mlx",
     quantization: model.quantization.name,
     state: instance === null ? "not-loaded" : "loaded",
     max_context_length: model.maxContextLength,
@@ -58,7 +58,7 @@ export const nativeModels = (instances: Instances, traps: Traps): unknown => ({
         },
       })),
     max_context_length: model.maxContextLength,
-    format: "gguf",
+    format: model.format === "gguf" ? "gguf" : "mlx",
     capabilities: {
       vision: model.script?.vision ?? false,
       // Of a real file nothing is known, and the engine that plays it gives it no tools.

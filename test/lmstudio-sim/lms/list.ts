@@ -12,7 +12,7 @@ export const describeSize = size;
 const entry = (model: DownloadedModel) => ({
   type: "llm",
   modelKey: model.modelKey,
-  format: "gguf",
+  format: model.format,
   displayName: model.displayName,
   publisher: model.publisher,
   path: model.path,

@@ -56,7 +56,7 @@ const document = (mode: ModelDocument["import"], changes: Partial<ModelDocument>
 });
 const importModel = (on: Host, model: ModelDocument, path: string) =>
   importParts(on, model, [{ path, sha256: null, urls: [] }]);
-const modelFile = async (on: Host, model: ModelDocument) => (await modelParts(on, model))[0].path;
+const modelFile = async (on: Host, model: ModelDocument) => (await modelParts(on, model))[0]?.path ?? "";
 const modes = ["symlink", "hard-link", "copy", "move"] as const;
 const there = (path: string) =>
   stat(path).then(
@@ -208,7 +208,7 @@ test("every part of a multi-part model is verified and imported under its own na
   const model = document("symlink", { source: { path: parts[0] as string }, sha256 });
   await convergeModelFile(host, model);
   await importParts(host, model, await modelParts(host, model));
-  const targets = await importTargets(host, model);
+  const targets = await importTargets(host, model, await modelParts(host, model));
   expect(await Promise.all(targets.map((path) => readlink(path)))).toEqual(parts);
   expect(exactPath(model)).toBe("local/repo/m-00001-of-00002.gguf");
   expect(await isVerified(host, model)).toBe(true);

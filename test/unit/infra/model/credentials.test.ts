@@ -1,7 +1,14 @@
 import { expect, test } from "vitest";
 import { documentHashes, documentsOf } from "../../../../infra/host/documents.ts";
 import { readCredentials } from "../../../../infra/model/credentials.ts";
-import { defaultRepo, hubUrl, partNames } from "../../../../infra/spec/model-names.ts";
+import {
+  defaultRepo,
+  fileName,
+  hubUrl,
+  isFolder,
+  partNames,
+  sourceDocument,
+} from "../../../../infra/spec/model-names.ts";
 import { parseHostSpec } from "../../../../infra/spec/parse.ts";
 import { exampleSpec } from "../spec/example.ts";
 
@@ -37,4 +44,12 @@ test("the first file of a multi-part model stands for all of them", () => {
   expect(partNames("/m/a-00001-of-00003.gguf")).toEqual([1, 2, 3].map((n) => `/m/a-0000${n}-of-00003.gguf`));
   expect(partNames("/m/a-00004-of-00003.gguf")).toHaveLength(1);
   expect(defaultRepo("a.Q4_K_M-00001-of-00003.gguf")).toBe("a");
+});
+
+test.each([
+  [{ path: "/m/Qwen2.5-7B-4bit/" }, "Qwen2.5-7B-4bit"],
+  [{ hf: "mlx-community/Qwen2.5-7B-4bit@refs/pr/1" }, "Qwen2.5-7B-4bit"],
+])("a folder keeps its whole name: %j", (source, name) => {
+  expect(isFolder(sourceDocument(source))).toBe(true);
+  expect(defaultRepo(fileName(source))).toBe(name);
 });
