@@ -39,7 +39,7 @@ export async function modelParts(host: Host, document: Sourced): Promise<ModelPa
   const moved = await movedFiles(host, document.id);
   const told = document.files ?? (await readFetched(host, document)) ?? [];
   const own = document.sha256 === undefined || isFolder(source) ? null : [document.sha256].flat();
-  const digests = own?.map((hex) => hex.toLowerCase()) ?? told.map(({ sha256 }) => sha256);
+  const digests = own?.map((hex) => hex.toLowerCase()) ?? digestsIn(told);
   const theirs = "path" in source && isFolder(source);
   const names = theirs ? await folderNames(source.path, moved) : told.map(({ name }) => name);
   return await Promise.all(
@@ -117,9 +117,11 @@ export async function writeFetched(host: Host, document: Sourced, files: readonl
   await writeJson(fetchedPath(host, document.id), { ...record, former } satisfies FetchedRecord);
 }
 
+const digestsIn = (files: readonly FolderFile[]): string[] => files.map(({ sha256 }) => sha256);
+
 const fetchedRecord = (document: Sourced, files: readonly FolderFile[]): FetchedRecord => ({
   key: keyOf(document),
-  sha256: files.map(({ sha256 }) => sha256),
+  sha256: digestsIn(files),
   ...(isFolder(document.source) ? { names: files.map(({ name }) => name) } : {}),
 });
 
@@ -130,16 +132,7 @@ export async function pruneFetched(host: Host, document: Sourced): Promise<void>
   const now = await readFetched(host, document);
   // A newer convergence fetches for the same model already.
   if (digests.length === 0 || (now === null && !("path" in source))) return;
-  const keep =
-    now === null
-      ? null
-      : basename(
-          downloadFolder(
-            host,
-            id,
-            now.map(({ sha256 }) => sha256),
-          ),
-        );
+  const keep = now === null ? null : basename(downloadFolder(host, id, digestsIn(now)));
   const names = await readdir(downloadsOf(host, id)).catch(() => []);
   for (const name of names)
     if (name !== keep) await rm(join(downloadsOf(host, id), name), { recursive: true, force: true });

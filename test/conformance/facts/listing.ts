@@ -57,7 +57,10 @@ export const listing: readonly Fact[] = [
       await writeScriptFolder(scratch.file("models", "local", "Folder-4bit"), { name: "Folder-4bit" });
       const found = (await scratch.json("ls")).find(({ path }: { path: string }) => path === "local/Folder-4bit");
       assert.equal(found?.format, "safetensors");
-      ran(await scratch.lms("load", "--exact", "local/Folder-4bit", "--identifier", "X", "-y"), 0, {});
+      ran(await scratch.lms("load", "--exact", "local/Folder-4bit", "--identifier", "X", "-y"), 0, {
+        out: /Loading/,
+        err: /loaded/,
+      });
       assert.deepEqual(await scratch.loaded(), ["X"]);
     },
   },

@@ -219,6 +219,29 @@ test("every part of a multi-part model is verified and imported under its own na
   expect(await there(join(host.home, ".lmstudio"))).toBe(false);
 });
 
+test.each(modes)(
+  "a folder imported by %s comes with its folders below, and goes without anything left",
+  async (mode) => {
+    const folder = join(host.home, "mlx");
+    await mkdir(join(folder, "sub"), { recursive: true });
+    const names = ["config.json", "model.safetensors", "sub/a.txt"];
+    for (const name of names) await writeFile(join(folder, name), name);
+    const model = document(mode, { source: { path: folder } });
+    for (let times = 0; times < 2; times++) {
+      await convergeModelFile(host, model);
+      const changes = await importParts(host, model, await modelParts(host, model));
+      expect(changes).toHaveLength(times === 0 ? 1 : 0);
+    }
+    expect(exactPath(model)).toBe("local/repo");
+    for (const name of names) expect(await readFile(join(target, "..", name), "utf8")).toBe(name);
+    expect(await isVerified(host, model)).toBe(true);
+    expect(await there(join(folder, "sub/a.txt"))).toBe(mode !== "move");
+    await undoImport(host, "m");
+    expect(await there(join(host.home, ".lmstudio"))).toBe(false);
+    for (const name of names) expect(await readFile(join(folder, name), "utf8")).toBe(name);
+  },
+);
+
 test("what an earlier lmstack imported is taken back as well", async () => {
   await importModel(host, document("symlink"), source);
   const former = { target, source, mode: "symlink", made: true, firstFolder: join(host.home, ".lmstudio") };

@@ -112,20 +112,6 @@ describe("a folder on the host", () => {
     expect(await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")))).toEqual(texts);
   });
 
-  test("that is moved is brought back whole", { timeout: 120_000 }, async () => {
-    await using host = await Scratch.make();
-    const folder = join(host.models, "mlx");
-    await writeScriptFolder(folder, { name: "mlx" });
-    const model = host.model("mlx", { source: { path: folder }, import: "move" });
-    await host.must("converge", "lmstudio", host.lmstudio());
-    for (const part of ["model-file", "model", "model-file", "model"]) await host.must("converge", part, model);
-    expect(await readdir(folder)).toEqual([]);
-    expect((await host.observe([model])).models.mlx).toMatchObject({ imported: true, verified: true });
-    await host.must("remove", "model", model);
-    expect(await readdir(folder)).toEqual(["config.json", "model.safetensors", "tokenizer.json"]);
-    expect(await readdir(join(host.home, ".lmstudio/models")).catch(() => [])).toEqual([]);
-  });
-
   test("that is no MLX model, or not there, is refused with the next step", async () => {
     await using host = await Scratch.make({ lmstudio: false });
     const model = host.model("mlx", { source: { path: host.models } });

@@ -16,8 +16,15 @@ const file = { state: "file", bytes: 100 * 2 ** 30, gguf: true, sha256: "b".repe
 const models = (change: object) => new Map([[0, { ...file, ...change }]]);
 const listener = { port: 8080, uid: 33, ours: false, program: "nginx" };
 
+const mlx = (spec: Loose) => {
+  spec.platform = "macos-metal";
+  spec.models[0].source.path = "/models/Qwen3-4bit";
+};
+
 test("a ready host has no faults", () => {
   expect(check({})).toEqual([]);
+  const mac = { system: "Darwin", machine: "arm64", docker: null, models: models({ state: "nofile" }) };
+  expect(check(mac, mlx)).toEqual([]);
   expect(check({ lms: "absent", downloads: new Map([["lmstudio", 2 ** 30]]) })).toEqual([]);
 });
 
@@ -44,6 +51,13 @@ test.each<[string, Partial<HostFacts>, RegExp, ((spec: Loose) => void)?]>([
   ["the backend's port in use", { listeners: [{ ...listener, port: 8081 }] }, /port 8081 \(lmstudio\.backendPort\)/],
   ["no model file", { models: models({ state: "absent" }) }, /model Qwen3\.6-27B: found no file \/models/],
   ["a model file that may not be read", { models: models({ state: "unreadable" }) }, /gpu may not read/],
+  ["a folder that is none", { system: "Darwin", machine: "arm64", docker: null }, /which is not a folder/, mlx],
+  [
+    "no folder",
+    { system: "Darwin", machine: "arm64", docker: null, models: models({ state: "absent" }) },
+    /found no folder \/models\/Qwen3-4bit/,
+    mlx,
+  ],
   ["a file that is no GGUF", { models: models({ gguf: false }) }, /does not begin as a GGUF/],
   [
     "another digest",

@@ -70,6 +70,16 @@ test("a declared file is read and its digest taken, whatever its name; verified 
   expect(again.tokens).toEqual({ "model-file-Qwen3.6-27B": "abc.1" });
 });
 
+test("a hub's whole repository is left to the host to ask for", () => {
+  const spec = parseHostSpec(
+    exampleSpec((s) => {
+      s.platform = "macos-metal";
+      s.models[0].source = { hf: "o/r@main" };
+    }),
+  );
+  expect(probeScript(spec, documentsOf(spec, "box", "x64"), {})).not.toMatch(/remote model-file/);
+});
+
 test("an archive is asked for as hostctl will open it, until the declared version lies on the host", async () => {
   const archive = join(folder, "LM Studio 100%.tar.gz");
   writeFileSync(archive, "1234567");
