@@ -14,6 +14,8 @@ const nothing: World = { daemonPid: null, foreign: null, strays: [], server: sil
 /** A server under load may be slow to greet: so many silences in a row are no load. At one look in two seconds it is half a minute at most. */
 const hungAfter = 8;
 const scanEveryMs = 10_000;
+/** For the list of listeners the kernel walks its whole table of connections: no other part of a look is as dear. */
+const listenersEveryMs = 60_000;
 
 /** Looks at LM Studio by process table and HTTP only, as long as all is well: no `lms` process in the steady state. */
 export class Watch {
@@ -24,6 +26,8 @@ export class Watch {
   /** Files of instances that were loaded before this supervisor ran; HTTP does not tell. */
   private paths: Record<string, string> = {};
   private scannedAt = 0;
+  /** When the server was last found on loopback alone; it has greeted at each look since. */
+  private loopbackAt = 0;
   /** Daemons beside ours at the last two scans: a process that finds itself the second goes away by itself. */
   private seenTwice: readonly number[] = [];
   private seenOnce: readonly number[] = [];
@@ -53,6 +57,7 @@ export class Watch {
     this.silences = answer === "silent" ? this.silences + 1 : 0;
     const hung = this.silences >= hungAfter;
     const greets = answer === "yes" || (answer === "silent" && !hung);
+    if (!greets) this.loopbackAt = 0;
     // Killed between the two looks: then the server is not what is wrong.
     const mark = this.daemon;
     if (!greets && !isSame(mark)) return { ...nothing, strays };
@@ -105,6 +110,7 @@ export class Watch {
   private async findDaemon(): Promise<number | null> {
     if (isSame(this.daemon)) return this.daemon.pid;
     this.daemon = null;
+    this.loopbackAt = 0;
     if (this.guiOwns) return null;
     // A daemon that does not answer is as good as none, and found by the process table.
     const status = await daemonStatus(this.host).catch(() => null);
@@ -119,8 +125,11 @@ export class Watch {
   }
 
   private async listensOnLoopback(port: number): Promise<boolean> {
+    if (Date.now() - this.loopbackAt < listenersEveryMs) return true;
     const found = await listeners(this.host, port);
-    return found.length > 0 && found.every((listener) => isLoopback(listener.address));
+    const loopback = found.length > 0 && found.every((listener) => isLoopback(listener.address));
+    this.loopbackAt = loopback ? Date.now() : 0;
+    return loopback;
   }
 
   /** The file is stale at times, so the greeting decides. */
