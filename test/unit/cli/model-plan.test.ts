@@ -61,6 +61,7 @@ describe("where a model comes from", () => {
     ["/models/b.gguf", { path: "/models/b.gguf" }],
     ["https://models.example/b.gguf", { url: "https://models.example/b.gguf" }],
     ["owner/repo/b.gguf@main", { hf: "owner/repo/b.gguf@main" }],
+    ["owner/repo-4bit@main", { hf: "owner/repo-4bit@main" }],
     ["models/b.gguf", { path: "models/b.gguf" }],
   ])("is read from %s", (text, source) => {
     expect(sourceOf(text)).toEqual(source);
