@@ -32,9 +32,9 @@ import { wordsOf } from "./words.ts";
 import { Watch } from "./world.ts";
 
 const idleMs = 2000;
-/** Between looks while all is as declared. That the daemon is gone is seen within a second all the same, without a look. */
+/** Between looks while all is as declared. That the daemon is gone is seen within two seconds all the same, without a look. */
 const calmMs = 10_000;
-const pulseMs = 1000;
+const pulseMs = 2000;
 const uneasyMs = 500;
 /** A step that takes longer hangs: `lms` calls and waits of one step have limits that together are shorter. */
 const longestStepMs = 600_000;

@@ -76,6 +76,15 @@ export function refusalFor(status: number, body: Buffer, isDeclared?: boolean): 
   return fault.code === "invalid_request" && typeof error?.message === "string" ? fault.status : fault;
 }
 
+/**
+ * LM Studio does not have a model that the host declares: it will have it. A client of any dialect is told to come again, since its request is right. Undefined
+ * for every other refusal.
+ */
+export function notLoadedFault(status: number, body: Buffer): Fault | undefined {
+  const words = status === 404 ? errorWords(parsed(body.toString())) : undefined;
+  return words !== undefined && notLoadedYet.test(words) ? lmStudioFault(words, status, true) : undefined;
+}
+
 /** A heartbeat had opened a stream before LM Studio refused: its status can no longer be the answer's. */
 export function refusalAfterHead(status: number, body: Buffer, isDeclared?: boolean): Fault {
   const words = errorWords(parsed(body.toString()));

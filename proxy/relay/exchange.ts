@@ -6,7 +6,7 @@ import { summedTokens } from "../answer/usage.ts";
 import type { Round, Rounds } from "../codex/answer/rounds.ts";
 import type { AnswerTranslator } from "../codex/answer/translator.ts";
 import { type Fault, upstreamFault } from "../errors/fault.ts";
-import { errorInSuccess, refusalAfterHead, refusalFor, unstreamed } from "../errors/lm-studio.ts";
+import { errorInSuccess, notLoadedFault, refusalAfterHead, refusalFor, unstreamed } from "../errors/lm-studio.ts";
 import type { TokenUsage } from "../seeing/record.ts";
 import type { Connection, Sent } from "../upstream/connections.ts";
 import { Arrivals } from "./arrivals.ts";
@@ -132,7 +132,7 @@ class Exchange implements Dispatcher.DispatchHandler, Sent {
     const stream = type.startsWith("text/event-stream");
     if (stream && !this.#stream) this.#work.onStream?.(true);
     this.#stream ||= stream;
-    const { meter, filter, transform, translator, instead } = this.#work;
+    const { meter, filter, transform, translator, instead, isDeclared } = this.#work;
     if (status === 200 && readable) this.#meter = meter?.(stream);
     if (stream && status === 200) {
       if (readable) this.#filter = chained(filter?.(), translator);
@@ -141,7 +141,8 @@ class Exchange implements Dispatcher.DispatchHandler, Sent {
       return;
     }
     const json = type.startsWith("application/json") && readable && this.#method !== "HEAD";
-    const refused = readable && (translator === undefined ? status === 400 && instead !== undefined : status >= 400);
+    const telling = (status === 400 && instead !== undefined) || (status === 404 && isDeclared === true);
+    const refused = readable && (translator === undefined ? telling : status >= 400);
     const changed = json && status === 200 && (transform !== undefined || translator !== undefined);
     const whole = this.#down.begun || refused || changed;
     if (whole || (json && status === 200)) {
@@ -291,12 +292,13 @@ class Exchange implements Dispatcher.DispatchHandler, Sent {
 
   /** All of an answer that was held is there: what is wrong with it, if anything is. */
   #releaseHeld(held: Held, body: Buffer): Fault | undefined {
-    const { translator } = this.#work;
+    const { translator, isDeclared } = this.#work;
     const asStream = translator !== undefined && this.#down.wantsStream && held.status === 200;
-    if (this.#down.begun && !asStream) return refusalAfterHead(held.status, body, this.#work.isDeclared);
+    if (this.#down.begun && !asStream) return refusalAfterHead(held.status, body, isDeclared);
     if (held.status >= 400) {
       const { status } = held;
-      const refusal = translator === undefined ? status : refusalFor(status, body, this.#work.isDeclared);
+      const missing = isDeclared === true ? notLoadedFault(status, body) : undefined;
+      const refusal = missing ?? (translator === undefined ? status : refusalFor(status, body, isDeclared));
       if (typeof refusal !== "number") return refusal;
       this.#writeWhole({ status: refusal, headers: held.headers }, body, []);
       this.#held = undefined;

@@ -5,7 +5,8 @@ import { json, send, startTestProxy, until } from "./harness.ts";
 
 let sim: SimServer;
 beforeEach(async () => {
-  sim = await startSimServer({ models: [{ id: "m", loaded: false }] });
+  const settings = { justInTimeModelLoading: false };
+  sim = await startSimServer({ models: [{ id: "m", loaded: false }], settings });
 });
 afterEach(async () => await sim.close());
 
@@ -91,3 +92,18 @@ it("a model that LM Studio lost while it was down is waited for once it is back"
   await load();
   expect((await answer).status).toBe(200);
 });
+
+it.each(["/v1/chat/completions", "/v1/responses", "/v1/messages"])(
+  "a model that goes between the look and the request is nobody's wrong request: %s is told to come again",
+  async (path) => {
+    await using proxy = await start();
+    await load();
+    const messages = [{ role: "user", content: "hello" }];
+    const ask = (model: string) => send(proxy.port, path, json({ model, input: "hello", messages, max_tokens: 8 }));
+    expect((await ask("m")).status).toBe(200);
+    await sim.instances.unload("m");
+    const { status, headers, text } = await ask("m");
+    expect([status, Number(headers["retry-after"]) > 0], text).toEqual([503, true]);
+    expect(text).toMatch(/not found/);
+  },
+);
