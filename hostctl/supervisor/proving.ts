@@ -150,6 +150,8 @@ export class Proving {
   readonly #courses = new Map<string, Course>();
   #key = "";
   #subjects: readonly Subject[] = [];
+  /** Contexts as declared now: the proxy's own file may still tell those before a change. */
+  #contexts: ReadonlyMap<string, number> = new Map();
   #running: Promise<void> | null = null;
 
   constructor(host: Host, say: (line: string) => void, signal: AbortSignal, onFound: () => void) {
@@ -173,6 +175,7 @@ export class Proving {
   /** After each look. `loaded`: identifiers of the models that are there as declared; null when LM Studio did not tell. */
   async look(desired: Desired, loaded: readonly string[] | null, daemon: ProcessMark | null): Promise<void> {
     await this.#name(desired, daemon);
+    this.#contexts = new Map(desired.models.map(({ identifier, contextLength }) => [identifier, contextLength]));
     if (loaded === null) return;
     const now = Date.now();
     for (const { id } of this.#subjects) if (!loaded.includes(id)) this.renewed(id);
@@ -235,7 +238,8 @@ export class Proving {
         this.#courses.set(id, { ...before, proof: kept });
         return this.#onFound();
       }
-      const model = { id, ...(await this.#declared(id)) };
+      const contextLength = this.#contexts.get(id);
+      const model = { id, ...(await this.#declared(id)), ...(contextLength === undefined ? {} : { contextLength }) };
       const proof = await proveOnce({ socketPath }, model, { depth, signal: this.#signal });
       // What was asked of an instance that went away meanwhile says nothing.
       if (this.#course(id) !== before || !isSame(daemon)) return;
