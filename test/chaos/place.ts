@@ -60,7 +60,9 @@ export async function openPlace(name: string, say: (line: string) => void): Prom
 
 /** On top of what always holds here; without any, what holds. */
 export async function springTraps(host: Box["host"], traps: Partial<Traps> = {}): Promise<void> {
-  await host.exec("cat > ~/.lmstudio/.internal/sim-traps.json", { stdin: JSON.stringify({ loadMs, ...traps }) });
+  // Renamed into place: the stand-in reads it at every step.
+  const file = "~/.lmstudio/.internal/sim-traps.json";
+  await host.exec(`cat > ${file}.new && mv ${file}.new ${file}`, { stdin: JSON.stringify({ loadMs, ...traps }) });
 }
 
 /** A unit mounts it at every boot. A container has no loop devices of its own, and a restart forgets those that were made. */
