@@ -13,6 +13,7 @@ import {
 import { Holds, type HoldTimes, holdIsOver } from "../../../../hostctl/supervisor/hold.ts";
 import { afterFailure, type Failed } from "../../../../hostctl/supervisor/quarantine.ts";
 import { AdminSockets } from "./admin-sockets.ts";
+import { nothingKnown } from "./machine.ts";
 
 const minute = 60_000;
 /** Nothing of it passes by itself during a test. */
@@ -143,17 +144,7 @@ describe("a hold", () => {
   const server = { greeting: true, loopback: true, elsewhere: false, hung: false };
   const gone: World = { daemonPid: 7, foreign: null, strays: [], server, instances: [] };
   const there: World = { ...gone, instances: [instance] };
-  const memory: Memory = {
-    loaded: { alpha: "new" },
-    keep: [],
-    engine: null,
-    failures: {},
-    serves: {},
-    good: {},
-    serverStops: 0,
-    lmsHung: 0,
-    silent: [],
-  };
+  const memory: Memory = { ...nothingKnown, loaded: { alpha: "new" } };
   const failed = (times: number): Failed => {
     const why = { code: "load_failed", reason: "out of memory", hint: "use less" } as const;
     let last = afterFailure(undefined, { do: "load", model, once: false }, why, 0);

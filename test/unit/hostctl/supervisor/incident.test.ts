@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Desired, Memory, World } from "../../../../hostctl/supervisor/decide.ts";
 import { incidentsBetween } from "../../../../hostctl/supervisor/incident.ts";
+import { nothingKnown } from "./machine.ts";
 
 const desired: Desired = {
   lmstudio: { backendPort: 1, engine: null, digest: "d" },
@@ -16,17 +17,7 @@ const desired: Desired = {
     },
   ],
 };
-const memory: Memory = {
-  loaded: { m: "x" },
-  keep: [],
-  engine: null,
-  failures: {},
-  serves: {},
-  good: {},
-  serverStops: 0,
-  lmsHung: 0,
-  silent: [],
-};
+const memory: Memory = { ...nothingKnown, loaded: { m: "x" } };
 const right: World = {
   daemonPid: 5,
   foreign: null,
