@@ -149,7 +149,7 @@ export async function serverStatus(host: Host): Promise<{ readonly running: bool
 
 /** Port is sticky, bind and cors are not: port and bind are passed every time, cors is off by being left out. Exit 1 may be a false alarm: look. */
 export async function serverStart(host: Host, port: number, bind = "127.0.0.1"): Promise<string> {
-  await requireDaemon(host, "server start");
+  await requireAnswer(host, "server start");
   const outcome = await lms(host, ["server", "start", "--port", String(port), "--bind", bind], {
     timeoutMs: 45 * second,
   });
@@ -188,7 +188,7 @@ export async function load(
   const args = ["load", ...loadFlags(request), "--identifier", request.identifier];
   const deadline = Date.now() + 15 * second;
   for (;;) {
-    await requireDaemon(host, "load");
+    await requireAnswer(host, "load");
     await applyModelDefaults(host, request.exactPath, request.defaults ?? {});
     const outcome = await lms(host, args, { timeoutMs: 1800 * second, ...options });
     const output = `${outcome.stdout}\n${outcome.stderr}`;
@@ -267,7 +267,7 @@ export interface EngineSurvey {
 }
 
 export async function surveyEngines(host: Host): Promise<EngineSurvey> {
-  await requireDaemon(host, "runtime");
+  await requireAnswer(host, "runtime");
   const installed = parseEngines((await lms(host, ["runtime", "ls"])).stdout);
   const survey = json<{ engines?: EngineSurvey["judged"] }>(
     await lms(host, ["runtime", "survey", "--json"], { timeoutMs: 60 * second }),
@@ -283,8 +283,14 @@ export function parseEngines(table: string): { id: string; selected: boolean }[]
     .map((match) => ({ id: match[1] ?? "", selected: /[✓✔*]|\byes\b/i.test(match[2] ?? "") }));
 }
 
-/** Most commands would wake a daemon outside of our control group; without one they are not called at all. */
+/** For short calls, whose own limit finds a daemon that hangs: seen by its process, without a call of `lms` where that is enough. */
 async function requireDaemon(host: Host, what: string): Promise<void> {
+  // The desktop application's is known to `lms` alone.
+  if ((await daemonsOf(host)).length === 0) await requireAnswer(host, what);
+}
+
+/** Most commands would wake a daemon outside of our control group; without one they are not called at all. */
+async function requireAnswer(host: Host, what: string): Promise<void> {
   if ((await daemonStatus(host)).running) return;
   throw new HostFailure(
     "daemon_failed",

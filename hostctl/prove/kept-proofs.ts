@@ -16,6 +16,8 @@ import { keptDaemon } from "../supervisor/notebook.ts";
 /** What a proof speaks of. */
 export interface Subject {
   readonly id: string;
+  /** As declared, in tokens. */
+  readonly contextLength: number;
   /** Changes with the daemon's process, and with what is declared of the model. */
   readonly instance: string;
   /** Changes with LM Studio's version, its engine, and what is declared of the model. */
@@ -29,8 +31,9 @@ export interface KeptProof extends Omit<ObservedProof, "current"> {
 }
 
 export function subjectsOf(desired: Desired, daemon: ProcessMark | null, version: string | null): Subject[] {
-  return desired.models.map(({ identifier: id, digest }) => ({
+  return desired.models.map(({ identifier: id, contextLength, digest }) => ({
     id,
+    contextLength,
     instance: digestOf([digest, daemon]),
     build: digestOf([digest, version, desired.lmstudio?.engine]),
   }));

@@ -2,7 +2,7 @@ import { open, rm, stat } from "node:fs/promises";
 import type { Change, FolderFile, ModelDocument, ModelFileDocument } from "../../infra/spec/host-documents.ts";
 import { below, isFolder } from "../../infra/spec/model-names.ts";
 import { recordedSha256, sha256Of } from "../checksum.ts";
-import { errno, HostFailure } from "../failure.ts";
+import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { size } from "../lmstudio/prerequisites.ts";
 import { withLock } from "../lock.ts";
@@ -23,6 +23,7 @@ import {
   wantedByNoOther,
   writeFetched,
 } from "./model-parts.ts";
+import { unreadable } from "./unreadable.ts";
 
 /** Fetched (if from an address), looked at, verified. Changes nothing else on the host, so a wrong spec ends here. */
 export async function convergeModelFile(host: Host, document: ModelFileDocument): Promise<Change[]> {
@@ -136,17 +137,7 @@ async function isRight(host: Host, path: string, sha256: string, what: string): 
 
 async function checkFile(host: Host, { id }: ModelFileDocument, { path, sha256 }: ModelPart): Promise<void> {
   const found = await stat(path).catch((error: unknown) => {
-    if (errno(error) === "EACCES")
-      throw new HostFailure(
-        "privilege_missing",
-        `${host.user} may not read ${path} (model ${id})`,
-        "give that user access to the folder",
-      );
-    throw new HostFailure(
-      "file_missing",
-      `model ${id}: there is no file ${path} on this host`,
-      "correct source.path in the spec, or bring the file there",
-    );
+    throw unreadable(host, id, path, "file", error);
   });
   if (!found.isFile())
     throw new HostFailure("file_missing", `model ${id}: ${path} is not a file`, "source.path must name one GGUF file");

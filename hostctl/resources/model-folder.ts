@@ -4,13 +4,14 @@ import { join, relative } from "node:path";
 import type { FolderFile, ModelFileDocument } from "../../infra/spec/host-documents.ts";
 import { sha256Of } from "../checksum.ts";
 import { sha256 } from "../digest.ts";
-import { errno, HostFailure } from "../failure.ts";
+import { HostFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { requireSpace } from "../lmstudio/prerequisites.ts";
 import { listRepository, readSmallFile } from "../transfer/hub.ts";
 import { isStored } from "../transfer/store.ts";
 import type { ImportedFile } from "./import.ts";
 import type { ModelPart } from "./model-parts.ts";
+import { unreadable } from "./unreadable.ts";
 
 /** A file of the hub. The small ones, of which it tells no sha256, were read to find that out. */
 export type WantedFile = FolderFile & { readonly size: number; readonly content?: Buffer };
@@ -116,17 +117,7 @@ export async function checkFolder(host: Host, document: ModelFileDocument, parts
 
 async function requireFolder(host: Host, id: string, path: string): Promise<void> {
   await readdir(path).catch((error: unknown) => {
-    if (errno(error) === "EACCES")
-      throw new HostFailure(
-        "privilege_missing",
-        `${host.user} may not read ${path} (model ${id})`,
-        "give that user access to the folder",
-      );
-    throw new HostFailure(
-      "file_missing",
-      `model ${id}: there is no folder ${path} on this host`,
-      "correct source.path in the spec, or bring the folder there",
-    );
+    throw unreadable(host, id, path, "folder", error);
   });
 }
 

@@ -2,11 +2,8 @@
  * What a host promises is asked of it again and again, without anybody's `up`: each model is proved when another instance of it is there, whole when
  * its build was never proved whole, and asked for a token every few minutes while nobody uses the endpoint. What to ask is decided in pure functions.
  */
-import { join } from "node:path";
-import * as z from "zod";
 import { failureOf, type ModelProof, summaryOf } from "../../infra/spec/proof/finding.ts";
 import type { Depth } from "../../infra/spec/proof/prove-model.ts";
-import { readJson } from "../atomic-file.ts";
 import { asFailure } from "../failure.ts";
 import type { Host } from "../host.ts";
 import { note } from "../journal.ts";
@@ -15,6 +12,7 @@ import { tryLock } from "../lock.ts";
 import { isSame, type ProcessMark } from "../process.ts";
 import { type KeptProof, keepProof, readKeptProof, type Subject, subjectsOf } from "../prove/kept-proofs.ts";
 import { proofLock, proveOnce } from "../prove/prove-once.ts";
+import { provedModel } from "../prove/proved-model.ts";
 import { isQuiet } from "../prove/quiet.ts";
 import { adminSockets } from "../resources/admin-sockets.ts";
 import type { Desired } from "./decide.ts";
@@ -130,15 +128,6 @@ export function courseWithout(course: Course, now: number): Course {
 const quietMs = 60_000;
 /** The proxy is not there, or somebody else is proving. */
 const elsewhereMs = 5_000;
-const declaredIn = z.object({
-  models: z.record(
-    z.string(),
-    z.object({
-      thinking: z.enum(["off", "on", "client"]).default("off"),
-      contextLength: z.number().exactOptional(),
-    }),
-  ),
-});
 
 /** One proof at a time, beside the supervisor's own work. */
 export class Proving {
@@ -150,8 +139,6 @@ export class Proving {
   readonly #courses = new Map<string, Course>();
   #key = "";
   #subjects: readonly Subject[] = [];
-  /** Contexts as declared now: the proxy's own file may still tell those before a change. */
-  #contexts: ReadonlyMap<string, number> = new Map();
   #running: Promise<void> | null = null;
 
   constructor(host: Host, say: (line: string) => void, signal: AbortSignal, onFound: () => void) {
@@ -175,7 +162,6 @@ export class Proving {
   /** After each look. `loaded`: identifiers of the models that are there as declared; null when LM Studio did not tell. */
   async look(desired: Desired, loaded: readonly string[] | null, daemon: ProcessMark | null): Promise<void> {
     await this.#name(desired, daemon);
-    this.#contexts = new Map(desired.models.map(({ identifier, contextLength }) => [identifier, contextLength]));
     if (loaded === null) return;
     const now = Date.now();
     for (const { id } of this.#subjects) if (!loaded.includes(id)) this.renewed(id);
@@ -238,8 +224,7 @@ export class Proving {
         this.#courses.set(id, { ...before, proof: kept });
         return this.#onFound();
       }
-      const contextLength = this.#contexts.get(id);
-      const model = { id, ...(await this.#declared(id)), ...(contextLength === undefined ? {} : { contextLength }) };
+      const model = await provedModel(host, id, subject.contextLength);
       const proof = await proveOnce({ socketPath }, model, { depth, signal: this.#signal });
       // What was asked of an instance that went away meanwhile says nothing.
       if (this.#course(id) !== before || !isSame(daemon)) return;
@@ -261,11 +246,5 @@ export class Proving {
       await note(this.#host, { what: `proving ${id} (${depth})`, why: because, result, ok: proof.ok });
     }
     this.#onFound();
-  }
-
-  /** As the proxy has it: that is what clients get. */
-  async #declared(id: string) {
-    const { data } = declaredIn.safeParse(await readJson(join(this.#host.paths.proxy, "proxy.json")));
-    return data?.models[id] ?? data?.models["*"] ?? { thinking: "off" as const };
   }
 }

@@ -3,13 +3,11 @@
  * sent to it; the old one goes when its last request has ended. Else the proxies hold new requests, running ones end, and the one takes the other's
  * place. Whatever fails is thrown with nothing of the new instance left; `decide` then returns to what served before.
  */
-import { join } from "node:path";
-import type { Thinking } from "../../infra/spec/host-documents.ts";
 import { besideName } from "../../infra/spec/model-names.ts";
 import type { Depth } from "../../infra/spec/proof/prove-model.ts";
-import { readJson } from "../atomic-file.ts";
 import { asFailure } from "../failure.ts";
 import { proofFailure, proveOnce } from "../prove/prove-once.ts";
+import { provedModel } from "../prove/proved-model.ts";
 import { adminSockets } from "../resources/admin-sockets.ts";
 import type { Acting } from "./act.ts";
 import type { Action, DesiredModel } from "./decide.ts";
@@ -83,13 +81,9 @@ async function proveInstance(
   depth: Depth,
   { host, say, signal }: Acting,
 ): Promise<void> {
-  const { identifier: id, contextLength } = model;
   const [socketPath] = await adminSockets(host);
   if (socketPath === undefined) return;
-  const proxy = await readJson<{ models?: Record<string, { thinking?: Thinking }> }>(
-    join(host.paths.proxy, "proxy.json"),
-  );
-  const proved = { id, contextLength, thinking: proxy?.models?.[id]?.thinking ?? "off" };
+  const proved = await provedModel(host, model.identifier, model.contextLength);
   const failure = proofFailure(await proveOnce({ socketPath }, proved, { depth, instance, say, signal }));
   if (failure !== null) throw failure;
 }

@@ -29,7 +29,7 @@ import { type SimServer, startSimServer } from "../../../lmstudio-sim/sim-server
 import { startTestProxy, type TestProxy } from "../../proxy/harness.ts";
 
 const minute = 60_000;
-const subject = (id: string, instance = "i1"): Subject => ({ id, instance, build: "b1" });
+const subject = (id: string, instance = "i1"): Subject => ({ id, contextLength: 4096, instance, build: "b1" });
 const held = (at: number, changes: Partial<KeptProof> = {}): KeptProof => ({
   at: new Date(at).toISOString(),
   depth: "full",
