@@ -137,6 +137,22 @@ describe("the front door", () => {
     early.destroy();
   });
 
+  it("never meets the next request of a client with a closed connection: who was just answered may ask once more", async () => {
+    await listen();
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const first = await open(port, "/stream", { agent });
+    first.resume();
+    door.stopListening();
+    answers[0]?.end("end");
+    await once(first, "end");
+    // On another connection it would be refused: nobody listens any more.
+    const second = await open(port, "/now", { agent });
+    second.resume();
+    await once(second, "end");
+    expect(second.complete).toBe(true);
+    agent.destroy();
+  });
+
   it("listens again on the very port it had, unless it ends", async () => {
     await listen();
     door.stopListening();
