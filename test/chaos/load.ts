@@ -29,11 +29,12 @@ export function steadyLoad(target: Target, models: readonly string[]): SteadyLoa
   const cut = new AbortController();
   let replies: Reply[] = [];
   const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 5000 } });
-  const running = new Map<string, Promise<unknown>>();
-  const one = async (model: string): Promise<void> => {
+  // By stream: several may ask the same model.
+  const running = new Map<number, { readonly model: string; readonly asking: Promise<unknown> }>();
+  const one = async (model: string, stream: number): Promise<void> => {
     for (let turn = 0; !stopped.signal.aborted; turn += 1) {
       const asking = ask(target, model, turn % 2 === 0 ? "responses" : "chat", { dispatcher, signal: cut.signal });
-      running.set(model, asking);
+      running.set(stream, { model, asking });
       const reply = await asking;
       if (!cut.signal.aborted) replies.push(reply);
       await delay(200, undefined, { signal: stopped.signal }).catch(() => {});
@@ -47,12 +48,12 @@ export function steadyLoad(target: Target, models: readonly string[]): SteadyLoa
       return taken;
     },
     unanswered: async (withinMs) => {
-      const waiting = new Set(running.keys());
+      const waiting = new Set(running.values());
       const time = new AbortController();
-      const ends = [...running].map(([model, asking]) => asking.then(() => waiting.delete(model)));
+      const ends = [...waiting].map((one) => one.asking.then(() => waiting.delete(one)));
       await Promise.race([Promise.all(ends), delay(withinMs, undefined, { signal: time.signal }).catch(() => {})]);
       time.abort();
-      return [...waiting];
+      return [...waiting].map(({ model }) => model);
     },
     stop: async () => {
       stopped.abort();
