@@ -1,19 +1,17 @@
 /** Looks at every host of a fleet, a few at a time, and changes nothing: what a plan is made from. */
 import { Readable } from "node:stream";
-import { request } from "undici";
 import { findingsOf } from "../cli/findings.ts";
 import { configurationOf, keysOf } from "../cli/stack-spec.ts";
 import { type Bundles, buildBundles } from "../host/runtime.ts";
 import { surveyHost } from "../host/survey.ts";
-import { type Keys, keysFingerprint, ownKey } from "../proxy/keys.ts";
-import { baseUrl, type HostSpec } from "../spec/host-spec.ts";
+import { keysFingerprint } from "../proxy/keys.ts";
 import type { FleetHost } from "./compose.ts";
+import { askMetrics, busyOf } from "./metrics.ts";
 import type { Refusal, SeenHost } from "./plan.ts";
 import { seenHost, sitesOf, unseen } from "./seen.ts";
 
 /** Each is an ssh and a `pulumi config`: enough to wait for several, few enough for a small machine. */
 const atOnce = 8;
-const metricsMs = 5_000;
 
 /** @param refusals of hosts that must not be changed, by their name */
 export async function lookAtFleet(
@@ -39,7 +37,8 @@ async function lookAt(
     const keys = keysOf(spec, await configurationOf(name));
     const [survey, busy] = await Promise.all([
       surveyHost(spec, name, keysFingerprint(keys, name), async () => null, building),
-      busyOf(spec, keys),
+      // It may be older, down, or out of reach from here.
+      askMetrics(spec, keys).then(busyOf, () => null),
     ]);
     return seenHost(host, survey, survey.facts?.observed ?? null, busy, sites, refusal ?? null);
   } catch (error) {
@@ -55,24 +54,4 @@ function refusalOf(name: string, error: unknown): Refusal {
     why: `${first?.words}${more.length > 0 ? `, and ${more.length} more` : ""}`,
     next: first?.fix ?? `\`npx lmstack doctor --stack ${name}\``,
   };
-}
-
-/** Requests that run or wait, by the proxy's own count; null when it does not say: it may be older, down, or out of reach from here. */
-async function busyOf(spec: HostSpec, keys: Keys): Promise<number | null> {
-  const key = ownKey(keys)?.value;
-  try {
-    const answer = await request(new URL("/metrics", baseUrl(spec)), {
-      headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
-      signal: AbortSignal.timeout(metricsMs),
-    });
-    const text = await answer.body.text();
-    return answer.statusCode === 200 ? requestsIn(text) : null;
-  } catch {
-    return null;
-  }
-}
-
-export function requestsIn(metrics: string): number | null {
-  const found = [...metrics.matchAll(/^lmstack_(?:running|queued)(?:\{[^}\n]*\})? (\d+)/gm)];
-  return found.length === 0 ? null : found.reduce((sum, [, count]) => sum + Number(count), 0);
 }

@@ -1,7 +1,6 @@
 /** What one look at a host means for a plan. */
 import { describe, expect, it } from "vitest";
 import type { FleetHost } from "../../../../infra/fleet/compose.ts";
-import { requestsIn } from "../../../../infra/fleet/look.ts";
 import { seenHost, sitesOf } from "../../../../infra/fleet/seen.ts";
 import { driftReasons, judgeAll } from "../../../../infra/host/drift.ts";
 import { parseHostSpec } from "../../../../infra/spec/parse.ts";
@@ -99,13 +98,4 @@ it("a file whose every peer is a host of the fleet waits for one of them", () =>
   expect(from({ peerStacks: ["first"] })).toEqual(first);
   expect(from({ peer: ["http://10.0.0.9:8079", "http://elsewhere:8079"] })).toBeUndefined();
   expect(from({ peerStacks: ["first", "of-another-project"] })).toBeUndefined();
-});
-
-it("requests are counted from the proxy's own figures, of all models together", () => {
-  expect(
-    requestsIn(
-      'lmstack_running{model="a"} 2\nlmstack_running{model="b"} 1\nlmstack_queued{model="a"} 4\nlmstack_running_max 9\n',
-    ),
-  ).toBe(7);
-  expect(requestsIn("nothing of ours 1\n")).toBeNull();
 });
