@@ -111,6 +111,48 @@ describe("the native proxy", () => {
   });
 });
 
+describe("a host on which nobody may become root", () => {
+  /** As `lmstack host prepare` says: the one thing that root does there. */
+  const userServices = async () =>
+    (await run("XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user is-active lmstack-supervisor lmstack-proxy")).split(
+      "\n",
+    );
+
+  test("serves by the user's own services after one up, and a second up changes nothing", async () => {
+    await run("loginctl enable-linger gpu", true);
+    await stack.configure(
+      native((spec) => {
+        spec.connection.become = "none";
+      }),
+      { "team-a": teamKey },
+    );
+    const up = await stack.up(say);
+    expect(up.exitCode, up.output).toBe(0);
+    const answer = await ask();
+    expect(answer.status, answer.text).toBe(200);
+    expect(answer.reasoningTokens).toBe(0);
+    expect(await userServices()).toEqual(["active", "active"]);
+    expect(await run("ls /etc/systemd/system | grep lmstack || echo none")).toBe("none");
+    expect(changes(await stack.up())).toEqual([]);
+  });
+
+  test("serves again by itself after a reboot, with nobody logged in", async () => {
+    await box.host.reboot();
+    await expect.poll(() => readiness(box.host.address), { timeout: 60_000 }).toBe(200);
+    const answer = await ask();
+    expect(answer.status, answer.text).toBe(200);
+    expect(answer.reasoningTokens).toBe(0);
+    expect(await userServices()).toEqual(["active", "active"]);
+  });
+
+  test("is as it was found after destroy", async () => {
+    const outcome = await stack.destroy();
+    expect(outcome.exitCode, outcome.output).toBe(0);
+    await run("loginctl disable-linger gpu", true);
+    expect(difference(found, await fingerprint(box.host))).toEqual([]);
+  });
+});
+
 /** A new connection for each request, one after the other, until `end`. */
 class Knocking {
   readonly #address: string;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -25,10 +25,16 @@ afterEach(() => {
 });
 
 async function look(spoil: (spec: Loose) => void, hashes: Record<string, string> = {}): Promise<HostFacts> {
+  return await lookAt((s) => {
+    s.connection = { local: true };
+    spoil(s);
+  }, hashes);
+}
+
+async function lookAt(spoil: (spec: Loose) => void, hashes: Record<string, string> = {}): Promise<HostFacts> {
   const spec = parseHostSpec(
     exampleSpec((s) => {
       s.platform = "linux-cpu";
-      s.connection = { local: true };
       s.proxy.runtime = "native";
       spoil(s);
     }),
@@ -51,6 +57,29 @@ test("a look at a bare machine finds it bare, and leaves it so", async () => {
   expect(facts.freeBytes).toBeGreaterThan(0);
   expect(facts.models.get(0)?.state).toBe("absent");
   expect(readdirSync(join(folder, "home"))).toEqual([]);
+});
+
+test("all that is asked of a host goes there in one call of ssh", async () => {
+  const path = join(folder, "model.gguf");
+  writeFileSync(path, "GGUF");
+  const calls = join(folder, "calls");
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  // The last word is what ssh would run there.
+  const ssh = `#!/bin/sh\necho "$@" >> "${calls}"\nfor words; do :; done\nexec sh -c "$words"\n`;
+  writeFileSync(join(bin, "ssh"), ssh, { mode: 0o755 });
+  const usual = process.env.PATH;
+  process.env.PATH = `${bin}:${usual}`;
+  try {
+    const facts = await lookAt((s) => {
+      s.models[0].source.path = path;
+    });
+    expect(facts).toMatchObject({ lms: "absent", runtime: null, home: join(folder, "home") });
+    expect(facts.models.get(0)).toMatchObject({ state: "file", bytes: 4 });
+  } finally {
+    process.env.PATH = usual;
+  }
+  expect(readFileSync(calls, "utf8").trimEnd().split("\n")).toHaveLength(1);
 });
 
 test("a declared file is read and its digest taken, whatever its name; verified once, it is not read again", async () => {
