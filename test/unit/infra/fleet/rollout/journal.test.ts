@@ -1,0 +1,90 @@
+/** What the journal promises to who asks it later. */
+import { describe, expect, test } from "vitest";
+import type { Gateway } from "../../../../../infra/fleet/rollout/effects.ts";
+import { type Doing, eventLine, type Happening, type RolloutEvent } from "../../../../../infra/fleet/rollout/events.ts";
+import {
+  begun,
+  emptyJournal,
+  ended,
+  isOver,
+  type Journal,
+  journalSchema,
+  type Phase,
+  specsAfter,
+  type Wanted,
+  withHosts,
+  withNewest,
+} from "../../../../../infra/fleet/rollout/journal.ts";
+
+const by = { user: "ada", machine: "desk" };
+const at = "2026-11-28T12:00:00Z";
+const wanted = (hosts: Wanted["hosts"], revision: string | null = null): Wanted => ({
+  ...{ kind: "rollout", revision, by, at, hosts },
+});
+
+function played(journal: Journal, hosts: Wanted["hosts"], phase: Phase = "proved", revision: string | null = null) {
+  const running = begun(journal, wanted(hosts, revision));
+  const all = Object.fromEntries(Object.keys(hosts).map((name) => [name, { phase }]));
+  return ended(
+    withHosts(running, all),
+    phase === "proved" ? "done" : "returned",
+    phase === "proved" ? null : "it thinks",
+    at,
+  );
+}
+
+const first = played(emptyJournal, { a: { before: null, after: "A1" }, b: { before: "B0", after: "B1" } });
+const second = played(first, { a: { before: "A1", after: "A2" } });
+const third = played(second, { b: { before: "B1", after: "B2" }, c: { before: "C0", after: "C1" } }, "returned", "abc");
+
+describe("the journal of a fleet's rollouts", () => {
+  test("knows what each host had when any rollout was over", () => {
+    expect(specsAfter(third, 3)).toEqual({ a: "A2", b: "B1", c: "C0" });
+    expect(specsAfter(third, 2)).toEqual({ a: "A2", b: "B1", c: "C0" });
+    expect(specsAfter(third, 1)).toEqual({ a: "A1", b: "B1", c: "C0" });
+    expect(specsAfter(third, 0)).toEqual({ a: null, b: "B0", c: "C0" });
+  });
+
+  test("holds a revision that was taken back until it has gone well", () => {
+    expect(third.held).toEqual([{ revision: "abc", rollout: 3, why: "it thinks" }]);
+    const again = played(third, { b: { before: "B1", after: "B2" } }, "proved", "abc");
+    expect(again.held).toEqual([]);
+  });
+
+  test("forgets the oldest rollouts and the specs that only they had", () => {
+    let journal = emptyJournal;
+    for (let index = 0; index < 30; index++)
+      journal = played(journal, { a: { before: `A${index}`, after: `A${index + 1}` } });
+    expect(journal.rollouts.map(({ id }) => id)).toEqual(Array.from({ length: 20 }, (_, index) => 30 - index));
+    expect(Object.keys(journal.specs)).toHaveLength(21);
+  });
+
+  test("is read back as it was written", () => {
+    expect(journalSchema.parse(JSON.parse(JSON.stringify(third)))).toEqual(third);
+    expect(isOver(third.rollouts[0] as Journal["rollouts"][number])).toBe(true);
+    expect(withNewest(emptyJournal, { state: "done" })).toBe(emptyJournal);
+  });
+});
+
+test("each event of a rollout is one line for a log", () => {
+  const line = (happening: Happening) => eventLine({ at, rollout: 3, ...happening } satisfies RolloutEvent);
+  const doing: Doing = "draining";
+  expect(line({ event: "host", host: "box1", doing })).toBe("12:00:00 box1: draining");
+  expect(line({ event: "previewed", host: "box1", changes: { same: 9, update: 2 }, why: null })).toBe(
+    "12:00:00 box1: preview 2 to update",
+  );
+  expect(line({ event: "ended", state: "returned", why: "box1 failed", seconds: 61.2 })).toBe(
+    "12:00:00 rollout 3: returned after 61 s: box1 failed",
+  );
+});
+
+test("a host that is taken out of the gateway is put back", async () => {
+  const out = new Set<string>();
+  const gateway: Gateway = {
+    drain: async (host) => void out.add(host),
+    undrain: async (host) => void out.delete(host),
+  };
+  await gateway.drain("box1", 600);
+  await gateway.undrain("box1");
+  expect([...out]).toEqual([]);
+});
