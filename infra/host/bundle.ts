@@ -1,7 +1,7 @@
 /** The programs that run on a host, as ES modules for Node 26. */
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 
 /** Some packages are CommonJS inside and reach for Node's own modules with `require`, which an ES module does not have. */
 const banner =
@@ -27,6 +27,9 @@ const common = {
   absWorkingDir: root,
   bundle: true,
   write: false,
+  metafile: true,
+  outdir: "out",
+  outExtension: { ".js": ".mjs" },
   platform: "node",
   format: "esm",
   target: "node26",
@@ -37,27 +40,40 @@ const common = {
   banner: { js: banner },
 } as const;
 
-/** The same sources give the same bytes, since the bundle's digest is its name on the host. */
-export async function bundleProxy(): Promise<Uint8Array> {
-  const { outputFiles } = await build({ ...common, entryPoints: ["proxy/main.ts"] });
-  const file = outputFiles[0];
-  if (file === undefined) throw new Error("esbuild gave no bundle for proxy/main.ts");
-  return file.contents;
+/** Files by their name, and the sources that they were made from, relative to the project's folder. */
+interface Bundled {
+  readonly files: Readonly<Record<string, Uint8Array>>;
+  readonly sources: readonly string[];
 }
 
+async function bundled(options: Omit<BuildOptions, keyof typeof common>): Promise<Bundled> {
+  const { outputFiles, metafile } = await build({ ...common, ...options });
+  return {
+    files: Object.fromEntries(outputFiles.map(({ path, contents }) => [basename(path), contents])),
+    // Node's own modules are of a namespace of theirs.
+    sources: Object.keys(metafile.inputs).filter((input) => !/^\w+:/.test(input)),
+  };
+}
+
+/** The same sources give the same bytes, since the bundle's digest is its name on the host. */
+const proxyBundle = () => bundled({ entryPoints: { proxy: "proxy/main.ts" } });
+
 /**
- * By file name. `hostctl.mjs` is what starts; what it loads by `import()` has files of its own beside it, because whoever has read a file pays for all
+ * `hostctl.mjs` is what starts; what it loads by `import()` has files of its own beside it, because whoever has read a file pays for all
  * of it: 19 MB for the whole of hostctl, of which the supervisor needs a tenth.
  */
-export async function bundleHostctl(): Promise<Readonly<Record<string, Uint8Array>>> {
-  const { outputFiles } = await build({
-    ...common,
+const hostctlBundle = () =>
+  bundled({
     entryPoints: { hostctl: "hostctl/main.ts" },
-    outdir: "out",
-    outExtension: { ".js": ".mjs" },
     chunkNames: "hostctl-[name]-[hash]",
     splitting: true,
     plugins: [builtinsWhenUsed],
   });
-  return Object.fromEntries(outputFiles.map(({ path, contents }) => [basename(path), contents]));
+
+export const bundleProxy = async (): Promise<Uint8Array> => (await proxyBundle()).files["proxy.mjs"] as Uint8Array;
+export const bundleHostctl = async (): Promise<Bundled["files"]> => (await hostctlBundle()).files;
+
+export async function bundleAll(): Promise<Bundled> {
+  const [hostctl, proxy] = await Promise.all([hostctlBundle(), proxyBundle()]);
+  return { files: { ...hostctl.files, ...proxy.files }, sources: [...hostctl.sources, ...proxy.sources] };
 }

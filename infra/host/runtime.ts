@@ -12,7 +12,8 @@ import { create, extract } from "tar";
 import type { Architecture } from "../lmstudio/release.ts";
 import type { Platform } from "../spec/host-documents.ts";
 import { shortHash } from "../spec/stable-json.ts";
-import { bundleHostctl, bundleProxy } from "./bundle.ts";
+import { bundleAll } from "./bundle.ts";
+import { keptBundles } from "./kept-bundles.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -28,22 +29,24 @@ export interface Runtime {
 /** What goes into a runtime beside Node, by its name there. */
 export type Bundles = Readonly<Record<string, Uint8Array>>;
 
+const ownCache = join(root, ".lmstack", "cache");
+const dockerfile = "images/proxy/Dockerfile";
+/** What decides about the bundles beside the sources that are in them. */
+const terms = ["package-lock.json", "tsconfig.json", "infra/host/bundle.ts", dockerfile];
+
 /** The same for every host, so it can be built while the host is being looked at. */
-export async function buildBundles(): Promise<Bundles> {
-  const [hostctl, proxy, dockerfile] = await Promise.all([
-    bundleHostctl(),
-    bundleProxy(),
-    readFile(join(root, "images/proxy/Dockerfile")),
-  ]);
-  return { ...hostctl, "proxy.mjs": proxy, "images/proxy/Dockerfile": dockerfile };
-}
+export const buildBundles = (): Promise<Bundles> =>
+  keptBundles(ownCache, root, async () => {
+    const [{ files, sources }, content] = await Promise.all([bundleAll(), readFile(join(root, dockerfile))]);
+    return { files: { ...files, [dockerfile]: content }, sources: [...sources, ...terms] };
+  });
 
 /** Puts into the cache what is not there yet. */
 export async function packRuntime(
   platform: Platform,
   architecture: Architecture,
   bundles: Bundles,
-  cache = join(root, ".lmstack", "cache"),
+  cache = ownCache,
 ): Promise<Runtime> {
   await mkdir(cache, { recursive: true });
   const packageName = nodePackage(platform, architecture);
@@ -53,7 +56,7 @@ export async function packRuntime(
   const digests = Object.fromEntries(Object.entries(bundles).map(([name, content]) => [name, sha256(content)]));
   const hash = shortHash([digests, node]);
   await packBundles(cache, hash, bundles);
-  return { hash, imageHash: shortHash([digests["proxy.mjs"], digests["images/proxy/Dockerfile"], node]), node };
+  return { hash, imageHash: shortHash([digests["proxy.mjs"], digests[dockerfile], node]), node };
 }
 
 const sha256 = (content: Uint8Array): string => createHash("sha256").update(content).digest("hex");

@@ -18,6 +18,8 @@ function changedEnvironment(engine, docker) {
     PATH: [...new Set(folders.filter(Boolean).join(delimiter).split(delimiter))].join(delimiter),
     LMSTACK_NODE: cloneNode,
     LMSTACK_DOCKER: docker,
+    // Pulumi starts Node several times a run, and most of each start is compiling the same SDK.
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(clone, ".lmstack", "cache", "compiled"),
   };
 }
 
