@@ -1,7 +1,7 @@
 /** A steady load: every model is asked all the time, one question after the other, in turn by a stream of `/responses` and by chat. */
 import { setTimeout as delay } from "node:timers/promises";
 import { createParser } from "eventsource-parser";
-import { Agent, request } from "undici";
+import { Agent, type Dispatcher, request } from "undici";
 import type { Reply } from "./judge.ts";
 
 const tokens = 30;
@@ -71,7 +71,7 @@ const endpoints = {
 } as const;
 
 interface Connection {
-  readonly dispatcher: Agent;
+  readonly dispatcher: Dispatcher;
   readonly signal: AbortSignal;
 }
 
@@ -83,27 +83,39 @@ export async function ask(
   connection: Partial<Connection> = {},
 ): Promise<Reply> {
   const { path, body } = endpoints[dialect];
+  const headers = { "content-type": "application/json", authorization: `Bearer ${key}` };
+  const sent = { headers, body: JSON.stringify({ model, ...body }) };
+  return { model, ...(await send(`${baseUrl}/${path}`, sent, connection)) };
+}
+
+export interface Answer extends Omit<Reply, "model"> {
+  /** Of a whole stream of `/responses`: the items of its output. */
+  readonly items: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** One request; never rejects. */
+export async function send(
+  url: string,
+  sent: { readonly headers: Readonly<Record<string, string>>; readonly body: string },
+  connection: Partial<Connection> = {},
+): Promise<Answer> {
   const began = Date.now();
   let seen: Seen = nothing;
   try {
-    const answer = await request(`${baseUrl}/${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
-      body: JSON.stringify({ model, ...body }),
-      ...connection,
-    });
+    const answer = await request(url, { method: "POST", ...sent, ...connection });
     seen = { ...seen, status: answer.statusCode };
     if (answer.statusCode !== 200) seen = { ...seen, end: "failed", words: await answer.body.text() };
-    else if (dialect === "chat") seen = { ...seen, ...readChat(await answer.body.text()) };
-    else for await (const step of readStream(answer.body)) seen = { ...seen, ...step };
+    else if (/event-stream/.test(String(answer.headers["content-type"])))
+      for await (const step of readStream(answer.body)) seen = { ...seen, ...step };
+    else seen = { ...seen, ...readChat(await answer.body.text()) };
   } catch (error) {
     seen = { ...seen, end: "cut", words: error instanceof Error ? error.message : String(error) };
   }
-  return { model, began, ended: Date.now(), ...seen };
+  return { began, ended: Date.now(), ...seen };
 }
 
-type Seen = Omit<Reply, "model" | "began" | "ended">;
-const nothing: Seen = { status: 0, text: "", thoughts: 0, end: "cut", words: "it ended without an end" };
+type Seen = Omit<Answer, "began" | "ended">;
+const nothing: Seen = { status: 0, text: "", thoughts: 0, end: "cut", words: "it ended without an end", items: [] };
 
 interface Chat {
   readonly choices: readonly { readonly message: { readonly content: string; readonly reasoning_content?: string } }[];
@@ -122,6 +134,7 @@ interface Event {
   readonly delta?: string;
   readonly response?: {
     readonly error?: { readonly message?: string } | null;
+    readonly output?: Answer["items"];
     readonly usage?: { readonly output_tokens_details?: { readonly reasoning_tokens?: number } } | null;
   };
 }
@@ -136,11 +149,12 @@ async function* readStream(body: AsyncIterable<unknown>): AsyncGenerator<Partial
       if (event.type === "response.reasoning_text.delta") thoughts += 1;
       if (event.type === "response.output_text.delta") text += event.delta ?? "";
       found.push({ text, thoughts });
-      const { usage, error } = event.response ?? {};
+      const { usage, error, output } = event.response ?? {};
       if (event.type === "response.completed")
         found.push({
           end: "complete",
           words: "",
+          items: output ?? [],
           thoughts: usage?.output_tokens_details?.reasoning_tokens ?? thoughts,
         });
       if (event.type === "response.failed" || event.type === "error")

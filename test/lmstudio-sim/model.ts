@@ -20,6 +20,8 @@ export interface Script {
   readonly vision: boolean;
   /** It says that it was trained for tools. */
   readonly tools: boolean;
+  /** The whole process dies when a load of it is asked for the Nth time; 0 is never. */
+  readonly crashAtRequest: number;
 }
 
 /** What a test makes of a conversation; undefined leaves it to the script. */
@@ -34,6 +36,7 @@ export const defaultScript: Script = {
   toolSteps: 1,
   vision: false,
   tools: true,
+  crashAtRequest: 0,
 };
 
 export interface DownloadedModel {

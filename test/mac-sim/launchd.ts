@@ -167,6 +167,7 @@ export class Launchd implements AsyncDisposable {
       cwd: definition.WorkingDirectory ?? "/",
       stdio: ["ignore", out, out],
       detached: true,
+      ...accountOf(definition.UserName),
     });
     closeSync(out);
     job.child = child;
@@ -199,6 +200,13 @@ export class Launchd implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#endAll();
   }
+}
+
+/** None where this is no host of its own, which has other users than this Mac. */
+function accountOf(user = ""): { readonly uid?: number; readonly gid?: number } {
+  const lines = readFileSync("/etc/passwd", "utf8").split("\n");
+  const [, , uid, gid] = lines.find((line) => line.startsWith(`${user}:`))?.split(":") ?? [];
+  return uid === undefined || process.getuid?.() !== 0 ? {} : { uid: Number(uid), gid: Number(gid) };
 }
 
 /** launchd takes no file that others may write, and none that is no property list of a job. */

@@ -2,14 +2,14 @@
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
+import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { z } from "zod";
 import { type Host, hostAt } from "../../hostctl/host.ts";
 import { Launchd } from "./launchd.ts";
-import { failed, type Reply } from "./reply.ts";
-import { type MacState, tools, wellKept } from "./tools.ts";
+import type { Reply } from "./reply.ts";
+import { toolServer } from "./tool-server.ts";
+import { answerOf, type MacState, tools, wellKept } from "./tools.ts";
 
 const uid = 501;
 
@@ -46,15 +46,7 @@ export class Mac implements AsyncDisposable {
       uid,
       launchDaemons: join(folder, "Library", "LaunchDaemons"),
     };
-    this.#server = createServer({ allowHalfOpen: true }, (connection) => {
-      let words = "";
-      connection.setEncoding("utf8").on("data", (chunk: string) => {
-        words += chunk;
-      });
-      connection.on("end", () =>
-        connection.end(JSON.stringify(this.#answer(z.array(z.string()).parse(JSON.parse(words))))),
-      );
-    });
+    this.#server = toolServer((words) => this.#answer(words));
   }
 
   static async make(options: MacOptions = {}): Promise<Mac> {
@@ -83,7 +75,7 @@ export class Mac implements AsyncDisposable {
 
   #answer([name = "", ...words]: readonly string[]): Reply {
     if (name === "launchctl") return this.launchd.answer(words);
-    return tools[name]?.(words, this.#state) ?? failed(127, `${name}: command not found`);
+    return answerOf(name, words, this.#state);
   }
 
   /** Commands that ran by sudo, one a line. */

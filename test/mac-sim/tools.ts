@@ -67,6 +67,9 @@ export const tools: Readonly<Record<string, Tool>> = {
   },
 };
 
+export const answerOf = (name: string, words: readonly string[], state: MacState): Reply =>
+  tools[name]?.(words, state) ?? failed(127, `${name}: command not found`);
+
 /** From this machine's own tables: what listens is real. */
 function listening(port: number): { pid: number; address: string }[] {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;

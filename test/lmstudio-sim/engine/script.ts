@@ -7,9 +7,14 @@ import { plan, scriptFor, words } from "./plan.ts";
 export const scriptEngine: Engine = {
   async load(model): Promise<Session> {
     const script = model.script ?? defaultScript;
+    let asked = 0;
     return {
       countTokens: countWords,
-      generate: (request) => paced(request, scriptFor(script, request.messages), model.agent),
+      generate: (request) => {
+        asked += 1;
+        if (asked === script.crashAtRequest) process.kill(process.pid, "SIGKILL");
+        return paced(request, scriptFor(script, request.messages), model.agent);
+      },
       close: async () => {},
     };
   },

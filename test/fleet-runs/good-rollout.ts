@@ -1,0 +1,41 @@
+/** Model A becomes model B by canary and waves, and nobody notices. */
+import { mustHold, type Row } from "../e2e/rows.ts";
+import { Conversations } from "./conversations.ts";
+import { wordsOf } from "./fleet-command.ts";
+import { openPlace, type Place } from "./place.ts";
+import { conversations, faultsAfter, loadRows, planFaults, rollout } from "./rollout.ts";
+import type { Options, Scenario } from "./scenario.ts";
+
+export const goodRollout: Scenario = {
+  what: "model A becomes B by canary and waves",
+  times: 1,
+  rows: async ({ times, say }) => {
+    await using place = await openPlace("fleet", { say, mac: true });
+    const rows: Row[] = [];
+    for (let time = 1; time <= times; time += 1) rows.push(...(await goodRows(place, say)));
+    return rows;
+  },
+};
+
+export async function goodRows(place: Place, say: Options["say"]): Promise<Row[]> {
+  const load = new Conversations(conversations, () => place.baseUrl, place.key);
+  const began = Date.now();
+  const ended = await rollout(place, { model: "B" }, say);
+  const over = Date.now();
+  const faults = await faultsAfter(place, "B");
+  await load.stop();
+  faults.push(...(await planFaults(place)));
+  if (ended.exitCode !== 0) faults.unshift(`it ended with ${ended.exitCode}: ${wordsOf(ended)}`);
+  return [
+    mustHold(
+      "model A became B on every host, and nothing is left to do",
+      faults.length === 0,
+      faults.join("; ") || "holds",
+    ),
+    ...loadRows(load.take(), [
+      { model: "A", from: 0, to: over },
+      { model: "B", from: began, to: Number.MAX_SAFE_INTEGER },
+    ]),
+    { name: "wall time of the rollout", value: Number(ended.seconds.toFixed(1)), unit: "s", bar: "told", ok: true },
+  ];
+}

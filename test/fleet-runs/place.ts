@@ -1,0 +1,156 @@
+/** Three hosts with systemd that serve one model, described by one `fleet.yaml`, and the files that a rollout may bring. */
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { execa } from "execa";
+import { stringify } from "yaml";
+import { springTraps } from "../chaos/place.ts";
+import { lmstudioVersion, teamKey } from "../e2e/box.ts";
+import { startHost, type TestHost } from "../hosts/host.ts";
+import { ensureHostImage } from "../hosts/image.ts";
+import { becomeMac } from "../hosts/mac.ts";
+import { buildInstaller } from "../lmstudio-sim/build.ts";
+import { writeScriptModel } from "../lmstudio-sim/gguf/script-model.ts";
+import { projectRoot } from "../pulumi/stack.ts";
+import { FleetCommand } from "./fleet-command.ts";
+import { type ModelName, modelId, modelNames, scripts } from "./models.ts";
+import { Shelf, type Shelved } from "./shelf.ts";
+
+/** Of each model, in ms. */
+const loadMs = 500;
+
+export interface Declaration {
+  readonly model: ModelName;
+  /** Default: the file's own. */
+  readonly sha256?: string;
+}
+
+export interface Place extends AsyncDisposable {
+  readonly hosts: readonly TestHost[];
+  readonly fleet: FleetCommand;
+  readonly files: Readonly<Record<ModelName, Shelved>>;
+  readonly key: string;
+  /** Holds the state and the inventory. */
+  readonly folder: string;
+  /** Ends with `/v1`. */
+  readonly baseUrl: string;
+  /** Words for `lmstack fleet VERB`. */
+  readonly inventory: readonly string[];
+  /** Writes `fleet.yaml` and the stack files. */
+  declare(declaration: Declaration): Promise<void>;
+  /** Hosts that the endpoint sends nothing to. */
+  outOfGateway(): Promise<readonly string[]>;
+}
+
+export interface PlaceOptions {
+  readonly say: (line: string) => void;
+  /** The third host passes for a Mac, whose Node is fetched once. */
+  readonly mac: boolean;
+}
+
+/** Deployed, and serving model A. @throws with the engine's output when an `up` fails */
+export async function openPlace(name: string, { say, mac }: PlaceOptions): Promise<Place> {
+  await using making = new AsyncDisposableStack();
+  const names = ["one", "two", "three"].map((which) => `${name}-${which}`);
+  const folder = join(projectRoot, ".lmstack", "fleet-runs", name);
+  const forget = async () => {
+    await rm(folder, { recursive: true, force: true });
+    for (const host of names) {
+      await rm(join(projectRoot, `Pulumi.${host}.yaml`), { force: true });
+      await rm(join(projectRoot, ".lmstack", host), { recursive: true, force: true });
+    }
+  };
+  // What an earlier run left that was killed.
+  await forget();
+  making.defer(forget);
+  await mkdir(join(folder, "state"), { recursive: true });
+
+  await ensureHostImage("bookworm", "plain", say);
+  const hosts = await Promise.all(
+    names.map(async (host) => making.use(await startHost({ name: host, docker: false, onProgress: say }))),
+  );
+  const first = hosts[0] as TestHost;
+  if (mac) await becomeMac(hosts[2] as TestHost);
+  const shelf = making.use(await Shelf.open(first.address.replace(/\d+$/, "1")));
+  const installer = await buildInstaller({ version: lmstudioVersion, engine: "script", onProgress: say });
+  const tarball = await shelf.put("llmster.tar.gz", installer.tarball);
+  const files: [ModelName, Shelved][] = [];
+  for (const model of modelNames) {
+    const file = join(folder, `${model}.gguf`);
+    await writeScriptModel(file, { name: model, ...scripts[model] });
+    files.push([model, await shelf.put(`${model}.gguf`, file)]);
+  }
+
+  const inventoryFile = join(folder, "fleet.yaml");
+  const inventory = ["--file", inventoryFile];
+  const fleet = new FleetCommand({
+    PULUMI_BACKEND_URL: pathToFileURL(join(folder, "state")).href,
+    PULUMI_CONFIG_PASSPHRASE: "lmstack-fleet-runs",
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    NO_COLOR: "1",
+    LMSTACK_SSH_IDENTITY: first.identityFile,
+  });
+  const shelved = Object.fromEntries(files) as Place["files"];
+  const lmstudio = { version: lmstudioVersion, url: tarball.url, sha512: installer.sha512 };
+  const declare = async ({ model, sha256 = shelved[model].sha256 }: Declaration) => {
+    const models = [
+      {
+        id: modelId,
+        source: { url: shelved[model].url },
+        sha256,
+        load: { contextLength: 65_536, parallel: 4 },
+      },
+    ];
+    const spec = { lmstudio, models, proxy: { keys: ["team-a"] } };
+    await writeFile(
+      inventoryFile,
+      stringify({
+        profiles: {
+          base: { spec },
+          linux: { extends: ["base"], spec: { platform: "linux-cuda", proxy: { runtime: "native" } } },
+          mac: { extends: ["base"], spec: { platform: "macos-metal" } },
+        },
+        groups: { all: { run: name } },
+        hosts: Object.fromEntries(
+          hosts.map((host, index) => [
+            host.name,
+            {
+              profile: mac && index === 2 ? "mac" : "linux",
+              labels: { run: name, ...(index === 0 ? { role: "canary" } : {}) },
+              spec: { connection: connectionOf(host) },
+            },
+          ]),
+        ),
+        rollout: { canary: { role: "canary" }, wave: 1 },
+      }),
+    );
+    await fleet.must(["fleet", "sync", "--yes", ...inventory]);
+  };
+
+  await declare({ model: "A" });
+  for (const host of names)
+    await execa("pulumi", ["config", "set", "--secret", "lmstack:secret.team-a", "--stack", host], {
+      cwd: projectRoot,
+      env: fleet.env,
+      input: teamKey,
+    });
+  const began = performance.now();
+  await Promise.all(
+    names.map((host) => fleet.must(["up", "--stack", host, "--json", "--", "--yes", "--skip-preview"])),
+  );
+  say(`the first up of ${names.length} hosts took ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  for (const host of hosts) await springTraps(host, { loadMs, thinksAnyway: true });
+
+  const done = making.move();
+  return {
+    ...{ hosts, fleet, files: shelved, key: teamKey, folder, inventory, declare },
+    outOfGateway: async () => [],
+    baseUrl: `http://${first.address}:8080/v1`,
+    [Symbol.asyncDispose]: () => done.disposeAsync(),
+  };
+}
+
+const connectionOf = ({ address, port, user, hostKey }: TestHost) => ({
+  ...{ host: address, port, user, hostKey },
+  become: "sudo",
+});

@@ -1,0 +1,14 @@
+/** What `npm run fleet` can play. */
+import { badModels } from "./bad-model.ts";
+import { goodRollout } from "./good-rollout.ts";
+import { killedRunner, machineGone } from "./killed-runner.ts";
+import type { Scenario } from "./scenario.ts";
+import { secrets } from "./secrets.ts";
+
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  rollout: goodRollout,
+  ...badModels,
+  "killed-runner": killedRunner,
+  "machine-gone": machineGone,
+  secrets,
+};
