@@ -1,7 +1,7 @@
 /** `lmstack fleet`: one file for many hosts, and what would be done on them in which order. */
 import { readdir, readFile } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
-import { type FleetHost, few, type Inventory, readFleet } from "../fleet/compose.ts";
+import { join } from "node:path";
+import { type FleetHost, few, type Inventory } from "../fleet/compose.ts";
 import { lookAtFleet } from "../fleet/look.ts";
 import { planRollout, type Refusal } from "../fleet/plan.ts";
 import { planLines } from "../fleet/plan-lines.ts";
@@ -9,7 +9,8 @@ import { isOfFleet, type StackText, stackText } from "../fleet/stack-text.ts";
 import { type Fault, Faults, fault, faultLine } from "../spec/faults.ts";
 import { agree } from "./ask.ts";
 import { changeLines } from "./change-lines.ts";
-import { CliFault, exitCodes, UsageFault } from "./fault.ts";
+import { exitCodes, UsageFault } from "./fault.ts";
+import { inventoryAt } from "./fleet-file.ts";
 import { progress } from "./progress.ts";
 import { askPulumi, projectRoot } from "./pulumi.ts";
 import { findStack, type StackFile, stackFile, writeStack } from "./stack-file.ts";
@@ -37,16 +38,7 @@ interface FleetFiles extends Inventory {
 }
 
 async function filesOf(path: string, folder: string): Promise<FleetFiles> {
-  const inventory = basename(path);
-  const text = await readFile(resolve(folder, path), "utf8").catch((cause: NodeJS.ErrnoException) => {
-    throw new CliFault(
-      `${path} cannot be read (${cause.code}). Next: write it (README, 'A fleet'), or name it with --file`,
-      {
-        cause,
-      },
-    );
-  });
-  const { hosts, policy } = readFleet(text, inventory);
+  const { inventory, hosts, policy } = await inventoryAt(path, folder);
   const files = await Promise.all(hosts.map((host) => fileOf(host, inventory, folder)));
   const own = new Set(files.map(({ file }) => file.name));
   const others = (await readdir(folder)).filter((name) => /^Pulumi\..+\.yaml$/.test(name) && !own.has(name));

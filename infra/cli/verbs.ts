@@ -4,6 +4,7 @@ import type { CodexOptions } from "./codex.ts";
 import type { CheckOptions } from "./codex-check.ts";
 import { exitCodesHelp } from "./fault.ts";
 import type { FleetOptions, SyncOptions } from "./fleet.ts";
+import type { TopOptions } from "./fleet-top.ts";
 import { prepareCommand } from "./host-prepare.ts";
 import type { KeysOptions } from "./keys.ts";
 import type { Wishes } from "./keys-plan.ts";
@@ -128,6 +129,11 @@ onFleet("sync")
 onFleet("plan")
   .description("look at every host, and say in which waves a rollout would change which; touches nothing")
   .action(async (options: FleetOptions) => (await import("./fleet.ts")).plan(options));
+
+onFleet("top")
+  .description("what runs and waits on every host, how fast, and what fails, as it goes on; q ends it")
+  .option("--once", "look once, for some seconds, and print it; so it is without a terminal, too")
+  .action(async (options: TopOptions) => (await import("./fleet-top.ts")).top(options));
 
 const codex = program.command("codex").description("the Codex CLI on this machine");
 const codexOptions = (command: Command): Command =>

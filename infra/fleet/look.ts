@@ -1,6 +1,5 @@
 /** Looks at every host of a fleet, a few at a time, and changes nothing: what a plan is made from. */
 import { Readable } from "node:stream";
-import { findingsOf } from "../cli/findings.ts";
 import { configurationOf, keysOf } from "../cli/stack-spec.ts";
 import { type Bundles, buildBundles } from "../host/runtime.ts";
 import { surveyHost } from "../host/survey.ts";
@@ -8,6 +7,7 @@ import { keysFingerprint } from "../proxy/keys.ts";
 import type { FleetHost } from "./compose.ts";
 import { askMetrics, busyOf } from "./metrics.ts";
 import type { Refusal, SeenHost } from "./plan.ts";
+import { refusalOf } from "./refusal.ts";
 import { seenHost, sitesOf, unseen } from "./seen.ts";
 
 /** Each is an ssh and a `pulumi config`: enough to wait for several, few enough for a small machine. */
@@ -44,14 +44,4 @@ async function lookAt(
   } catch (error) {
     return unseen(host, refusal ?? refusalOf(name, error));
   }
-}
-
-function refusalOf(name: string, error: unknown): Refusal {
-  const [first, ...more] = findingsOf(name, error);
-  if (/no stack named/.test(first?.words ?? ""))
-    return { why: "it has no stack yet", next: "`npx lmstack fleet sync`" };
-  return {
-    why: `${first?.words}${more.length > 0 ? `, and ${more.length} more` : ""}`,
-    next: first?.fix ?? `\`npx lmstack doctor --stack ${name}\``,
-  };
 }

@@ -3,6 +3,7 @@
  * Names and labels are those of `proxy/seeing`, the form is Prometheus' text exposition format 0.0.4.
  */
 import { request } from "undici";
+import { CliFault } from "../cli/fault.ts";
 import { type Keys, ownKey } from "../proxy/keys.ts";
 import { baseUrl, type HostSpec } from "../spec/host-spec.ts";
 
@@ -162,24 +163,25 @@ const unescaped = (value: string): string =>
 
 const numberOf = (text: string): number => Number(text.replace(/^([+-]?)Inf$/, "$1Infinity"));
 
-/** @throws Error with the address, what was found there and what to do */
-export async function askMetrics(spec: HostSpec, keys: Keys): Promise<Reading> {
+/** @throws CliFault with the address, what was found there and what to do */
+export async function askMetrics(spec: HostSpec, keys: Keys, ended?: AbortSignal): Promise<Reading> {
   const address = new URL("/metrics", baseUrl(spec));
   const key = ownKey(keys);
-  const fails = (found: string, next: string, cause?: unknown): Error =>
-    new Error(`${address}: ${found}. Next: ${next}`, { cause });
-  const answer = await request(address, {
-    headers: key === undefined ? {} : { authorization: `Bearer ${key.value}` },
-    signal: AbortSignal.timeout(metricsMs),
-  }).catch((cause: Error & { code?: string }) => {
+  const fails = (found: string, next: string, cause?: unknown): CliFault =>
+    new CliFault(`${address}: ${found}. Next: ${next}`, { cause });
+  const signal = AbortSignal.any([AbortSignal.timeout(metricsMs), ...(ended ? [ended] : [])]);
+  const headers = key === undefined ? {} : { authorization: `Bearer ${key.value}` };
+  const asking = request(address, { headers, signal }).then(async ({ statusCode, body }) => ({
+    status: statusCode,
+    text: await body.text(),
+  }));
+  const { status, text } = await asking.catch((cause: Error & { code?: unknown }) => {
     const found = cause.name === "TimeoutError" ? `no answer in ${metricsMs / 1_000} s` : (cause.code ?? cause.message);
-    throw fails(found, "look whether this machine reaches it, and `npx lmstack status`", cause);
+    throw fails(String(found), "look whether this machine reaches it, and `npx lmstack status`", cause);
   });
-  const text = await answer.body.text();
-  if (answer.statusCode === 401 || answer.statusCode === 403)
+  if (status === 401 || status === 403)
     throw fails(`the key ${key?.id ?? "(none)"} is refused`, "`npx lmstack up` makes the host know the stack's keys");
-  const reading = answer.statusCode === 200 ? readingOf(text, performance.now()) : null;
-  if (reading === null)
-    throw fails(`status ${answer.statusCode} without an lmstack proxy's figures`, "see what listens there");
+  const reading = status === 200 ? readingOf(text, performance.now()) : null;
+  if (reading === null) throw fails(`status ${status} without an lmstack proxy's figures`, "see what listens there");
   return reading;
 }

@@ -24,7 +24,8 @@ export function planLines({ waves, right, held, errorBudget }: Plan): string[] {
 const stepWords = (steps: readonly string[]): string =>
   steps.length <= 4 ? steps.join(", ") : `${steps.slice(0, 3).join(", ")} and ${steps.length - 3} more`;
 
-function aligned(rows: readonly (readonly string[])[]): string[] {
+/** Rows of a table as lines, columns below each other. */
+export function aligned(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
     row

@@ -14,7 +14,7 @@ const errorOn = (screen: string): string =>
     .join(" ");
 
 export async function playTerminal(place: Place, seconds: number): Promise<readonly Ending[]> {
-  await using terminal = await Terminal.open(place);
+  await using terminal = await Terminal.ofCodex(place);
   const cancels = () => place.sim.journal().filter(({ event }) => event === "cancel").length;
   const answered = async (words: string): Promise<string> => {
     const screen = await terminal.until(

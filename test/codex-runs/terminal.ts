@@ -1,7 +1,15 @@
-/** Codex's terminal interface in a tmux of its own: typed into and read as by a person. */
+/** A program in a tmux of its own: typed into and read as by a person. */
 import { join } from "node:path";
 import { execa } from "execa";
 import { type CodexHome, codexFlags, codexProgram } from "./codex.ts";
+
+interface Place {
+  readonly socket: string;
+  readonly work: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly columns: number;
+  readonly rows: number;
+}
 
 export class Terminal implements AsyncDisposable {
   readonly #socket: string;
@@ -12,12 +20,15 @@ export class Terminal implements AsyncDisposable {
     this.#env = env;
   }
 
-  static async open(home: CodexHome): Promise<Terminal> {
-    const env = { ...home.env, TERM: "xterm-256color" };
-    const terminal = new Terminal(join(home.codexHome, "..", "tmux"), env);
-    const size = ["-x", "160", "-y", "50"];
+  static async ofCodex({ codexHome, work, env }: CodexHome): Promise<Terminal> {
     const program = [codexProgram, ...codexFlags, "-c", "model_provider=lms"];
-    await terminal.#tmux("new-session", "-d", ...size, "-c", home.work, ...program);
+    return await Terminal.open(program, { socket: join(codexHome, "..", "tmux"), work, env, columns: 160, rows: 50 });
+  }
+
+  static async open(program: readonly string[], { socket, work, env, columns, rows }: Place): Promise<Terminal> {
+    const terminal = new Terminal(socket, { ...env, TERM: "xterm-256color" });
+    const size = ["-x", String(columns), "-y", String(rows)];
+    await terminal.#tmux("new-session", "-d", ...size, "-c", work, ...program);
     // Its screen can still be read after it has ended.
     await terminal.#tmux("set-option", "-g", "remain-on-exit", "on");
     return terminal;
