@@ -102,19 +102,22 @@ it("every label and number that a Prometheus client writes is read back", async 
     fc.constantFrom(Infinity, -Infinity, NaN),
   );
   await fc.assert(
-    fc.asyncProperty(fc.uniqueArray(fc.tuple(label, label, value), { selector: String, maxLength: 6 }), async (rows) => {
-      const registers = [new Registry()];
-      const gauge = new Gauge({ name: "some", help: 'a "b"} 1\n{', labelNames: ["a", "b"], registers });
-      const expected = new Map<string, number>();
-      for (const [a, b, number] of rows) {
-        gauge.set({ a, b }, number);
-        expected.set(JSON.stringify([a, b]), number);
-      }
-      const found = [...samplesIn(await (registers[0] as Registry).metrics())];
-      expect(new Map(found.map(({ labels, value }) => [JSON.stringify([labels.a, labels.b]), value]))).toEqual(
-        expected,
-      );
-    }),
+    fc.asyncProperty(
+      fc.uniqueArray(fc.tuple(label, label, value), { selector: String, maxLength: 6 }),
+      async (rows) => {
+        const registers = [new Registry()];
+        const gauge = new Gauge({ name: "some", help: 'a "b"} 1\n{', labelNames: ["a", "b"], registers });
+        const expected = new Map<string, number>();
+        for (const [a, b, number] of rows) {
+          gauge.set({ a, b }, number);
+          expected.set(JSON.stringify([a, b]), number);
+        }
+        const found = [...samplesIn(await (registers[0] as Registry).metrics())];
+        expect(new Map(found.map(({ labels, value }) => [JSON.stringify([labels.a, labels.b]), value]))).toEqual(
+          expected,
+        );
+      },
+    ),
   );
 });
 
