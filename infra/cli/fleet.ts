@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type FleetHost, few, type Inventory } from "../fleet/compose.ts";
 import { lookAtFleet } from "../fleet/look.ts";
-import { planRollout, type Refusal } from "../fleet/plan.ts";
+import { type Plan, planOnly, planRollout, type Refusal } from "../fleet/plan.ts";
 import { planLines } from "../fleet/plan-lines.ts";
 import { isOfFleet, type StackText, stackText } from "../fleet/stack-text.ts";
 import { type Fault, Faults, fault, faultLine } from "../spec/faults.ts";
@@ -12,7 +12,7 @@ import { changeLines } from "./change-lines.ts";
 import { exitCodes, UsageFault } from "./fault.ts";
 import { inventoryAt } from "./fleet-file.ts";
 import { progress } from "./progress.ts";
-import { askPulumi, projectRoot } from "./pulumi.ts";
+import { askPulumi, projectRoot, stackNames } from "./pulumi.ts";
 import { findStack, type StackFile, stackFile, writeStack } from "./stack-file.ts";
 
 export interface FleetOptions {
@@ -24,20 +24,20 @@ export interface SyncOptions extends FleetOptions {
   readonly overwrite?: readonly string[];
 }
 
-interface HostFile extends StackText {
+export interface HostFile extends StackText {
   readonly host: FleetHost;
   readonly file: StackFile;
   readonly before: string | undefined;
 }
 
-interface FleetFiles extends Inventory {
+export interface FleetFiles extends Inventory {
   readonly inventory: string;
   readonly files: readonly HostFile[];
   /** Stack files that an inventory wrote for hosts that it no longer has. */
   readonly left: readonly string[];
 }
 
-async function filesOf(path: string, folder: string): Promise<FleetFiles> {
+export async function filesOf(path: string, folder: string): Promise<FleetFiles> {
   const { inventory, hosts, policy } = await inventoryAt(path, folder);
   const files = await Promise.all(hosts.map((host) => fileOf(host, inventory, folder)));
   const own = new Set(files.map(({ file }) => file.name));
@@ -60,7 +60,7 @@ const stale = ({ before, after }: HostFile): boolean => before !== after;
 const shownChange = ({ file, before, after }: HostFile): string =>
   changeLines({ name: file.name, before, after, mode: 0o644 }).join("\n");
 
-const leftFaults = ({ left, inventory }: FleetFiles): Fault[] =>
+export const leftFaults = ({ left, inventory }: FleetFiles): Fault[] =>
   left.map((name) => {
     const stack = name.replace(/^Pulumi\.(.+)\.yaml$/, "$1");
     const next = `\`pulumi destroy --stack ${stack}\` and \`pulumi stack rm ${stack}\`, or write it into ${inventory} again`;
@@ -115,23 +115,27 @@ export async function sync(options: SyncOptions, folder: string = projectRoot): 
 }
 
 async function makeStacks(files: readonly HostFile[], folder: string): Promise<void> {
-  const listed = JSON.parse(await askPulumi(["stack", "ls", "--json"], undefined, { folder })) as { name: string }[];
-  const present = new Set(listed.map(({ name }) => name.split("/").at(-1)));
+  const present = await stackNames({ folder });
   for (const { host } of files)
     if (!present.has(host.name)) await askPulumi(["stack", "init", "--no-select"], host.name, { folder });
 }
 
 export async function plan({ file, json }: FleetOptions): Promise<void> {
-  const { hosts, policy, files } = await filesOf(file, projectRoot);
+  const planned = await planOf(await filesOf(file, projectRoot));
+  if (json) console.log(JSON.stringify(planned));
+  else for (const line of planLines(planned)) console.log(line);
+  if (planned.held.length > 0) process.exitCode = exitCodes.unhealthy;
+}
+
+/** @param only hosts that may be changed; all when absent */
+export async function planOf({ hosts, policy, files }: FleetFiles, only?: ReadonlySet<string>): Promise<Plan> {
   const refusals = new Map(
     files.flatMap(({ host, edits }) => (edits.length > 0 ? [[host.name, editedBy(edits)]] : [])),
   );
   const looking = lookAtFleet(hosts, refusals);
   const seen = await progress(`looking at ${hosts.length} ${hosts.length === 1 ? "host" : "hosts"}`, looking);
-  const planned = planRollout(seen, policy, Temporal.Now.instant());
-  if (json) console.log(JSON.stringify(planned));
-  else for (const line of planLines(planned)) console.log(line);
-  if (planned.held.length > 0) process.exitCode = exitCodes.unhealthy;
+  const now = Temporal.Now.instant();
+  return only === undefined ? planRollout(seen, policy, now) : planOnly(only, seen, policy, now);
 }
 
 const editedBy = (edits: readonly Fault[]): Refusal => ({

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { askPulumi, projectRoot, runPulumi } from "./pulumi.ts";
+import { askPulumi, type Place, projectRoot, runPulumi } from "./pulumi.ts";
 import type { StackFile } from "./stack-file.ts";
 
 /**
@@ -11,31 +11,44 @@ import type { StackFile } from "./stack-file.ts";
  * @param quiet standard output is left alone
  * @returns pulumi's exit status
  */
-export async function preview(
-  { stack, name }: StackFile,
+export const preview = (file: StackFile, text: string, exists: boolean, quiet: boolean | undefined): Promise<number> =>
+  beside(file, text, exists, (words, place) => runPulumi([...words, "--non-interactive"], { quiet, ...place }));
+
+/** @returns what `pulumi preview --json` prints, of a preview that fails, too */
+export const previewed = async (file: StackFile, text: string, exists: boolean): Promise<unknown> =>
+  JSON.parse(
+    await beside(file, text, exists, (words, place) =>
+      askPulumi([...words, "--json"], undefined, { failing: true, ...place }),
+    ),
+  );
+
+async function beside<T>(
+  { stack, name, folder: project }: StackFile,
   text: string,
   exists: boolean,
-  quiet: boolean | undefined,
-): Promise<number> {
+  run: (words: readonly string[], place: Place) => Promise<T>,
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "lmstack-preview-"));
   const file = join(folder, name);
   try {
     await writeFile(file, text, { mode: 0o600 });
-    const words = ["preview", "--stack", stack, "--config-file", file, "--non-interactive"];
-    if (exists) return await runPulumi(words, { quiet });
-    const project = {
-      name: "lmstack",
-      runtime: { name: "nodejs", options: { typescript: false } },
-      main: join(projectRoot, "infra/main.js"),
-    };
-    await writeFile(join(folder, "Pulumi.yaml"), JSON.stringify(project));
+    const words = ["preview", "--stack", stack, "--config-file", file];
+    if (exists) return await run(words, { folder: project });
+    await writeFile(
+      join(folder, "Pulumi.yaml"),
+      JSON.stringify({
+        name: "lmstack",
+        runtime: { name: "nodejs", options: { typescript: false } },
+        main: join(projectRoot, "infra/main.js"),
+      }),
+    );
     await mkdir(join(folder, "state"));
     const env = {
       PULUMI_BACKEND_URL: pathToFileURL(join(folder, "state")).href,
       ...(/^encryptionsalt:/m.test(text) ? {} : { PULUMI_CONFIG_PASSPHRASE: "of a preview that is thrown away" }),
     };
     await askPulumi(["stack", "init", "--no-select"], stack, { folder, env });
-    return await runPulumi(words, { quiet, folder, env });
+    return await run(words, { folder, env });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

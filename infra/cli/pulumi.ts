@@ -25,21 +25,28 @@ async function printedEnvironment(): Promise<Record<string, string>> {
   );
 }
 
+export interface Place {
+  /** That holds the project. */
+  readonly folder?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /**
- * @param options `input` goes to stdin, where a secret belongs; `folder` holds the project
+ * @param options `input` goes to stdin, where a secret belongs; `failing` takes the output of a run that failed, too, where it says why
  * @returns stdout
  * @throws CliFault with pulumi's own words
  */
 export async function askPulumi(
   args: readonly string[],
   stack: string | undefined,
-  options: { readonly input?: string; readonly folder?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  options: Place & { readonly input?: string; readonly failing?: boolean } = {},
 ): Promise<string> {
   const all = [...args, ...ofStack(stack), "--non-interactive"];
   const { input = "", folder: cwd = projectRoot } = options;
   const env = { ...(await environment()), ...options.env };
   const result = await execa("pulumi", all, { cwd, input, env, reject: false });
-  if (result.failed) throw new CliFault(`pulumi ${args.join(" ")}: ${result.stderr?.trim() || result.message}`);
+  if (result.failed && !(options.failing && result.stdout))
+    throw new CliFault(`pulumi ${args.join(" ")}: ${result.stderr?.trim() || result.message}`);
   return result.stdout;
 }
 
@@ -50,11 +57,7 @@ export async function askPulumi(
  */
 export async function runPulumi(
   args: readonly string[],
-  options: {
-    readonly quiet?: boolean | undefined;
-    readonly folder?: string;
-    readonly env?: Readonly<Record<string, string>>;
-  } = {},
+  options: Place & { readonly quiet?: boolean | undefined } = {},
 ): Promise<number> {
   const result = await execa("pulumi", args, {
     cwd: options.folder ?? projectRoot,
@@ -68,12 +71,16 @@ export async function runPulumi(
   return result.exitCode ?? 1;
 }
 
-export async function hasStack(stack: string): Promise<boolean> {
-  const all = JSON.parse(await askPulumi(["stack", "ls", "--json"], undefined)) as { name: string }[];
-  // Either may be the short name or ORGANIZATION/PROJECT/NAME.
-  const short = (name: string) => name.split("/").at(-1);
-  return all.some(({ name }) => name === stack || short(name) === short(stack));
+/** Either name may be the short one or ORGANIZATION/PROJECT/NAME. */
+const short = (name: string): string => name.split("/").at(-1) as string;
+
+/** Short names. */
+export async function stackNames(place: Place = {}): Promise<ReadonlySet<string>> {
+  const all = JSON.parse(await askPulumi(["stack", "ls", "--json"], undefined, place)) as { name: string }[];
+  return new Set(all.map(({ name }) => short(name)));
 }
+
+export const hasStack = async (stack: string): Promise<boolean> => (await stackNames()).has(short(stack));
 
 /** And selects it, so that the verbs after this one mean it. */
 export const makeStack = (stack: string): Promise<string> => askPulumi(["stack", "init"], stack);

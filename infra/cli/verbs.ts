@@ -1,5 +1,6 @@
 /** The verbs of the `lmstack` command: one file a verb, loaded only when it is called. */
 import { Argument, Command, Option } from "commander";
+import { ciCommand } from "./ci-verbs.ts";
 import type { CodexOptions } from "./codex.ts";
 import type { CheckOptions } from "./codex-check.ts";
 import { exitCodesHelp } from "./fault.ts";
@@ -134,6 +135,8 @@ onFleet("top")
   .description("what runs and waits on every host, how fast, and what fails, as it goes on; q ends it")
   .option("--once", "look once, for some seconds, and print it; so it is without a terminal, too")
   .action(async (options: TopOptions) => (await import("./fleet-top.ts")).top(options));
+
+program.addCommand(ciCommand());
 
 const codex = program.command("codex").description("the Codex CLI on this machine");
 const codexOptions = (command: Command): Command =>

@@ -90,6 +90,20 @@ export function planRollout(fleet: readonly SeenHost[], policy: Policy, now: Tem
   };
 }
 
+/** A plan for some hosts: the others count as they are, and stay so. */
+export function planOnly(
+  names: ReadonlySet<string>,
+  fleet: readonly SeenHost[],
+  policy: Policy,
+  now: Temporal.Instant,
+): Plan {
+  const asked = ({ name, steps }: SeenHost) => names.has(name) || steps.length === 0;
+  const hosts = fleet.map((host) => (asked(host) ? host : { ...host, refusal: host.refusal ?? notAsked }));
+  const plan = planRollout(hosts, policy, now);
+  return { ...plan, held: plan.held.filter(({ host }) => names.has(host)) };
+}
+const notAsked: Refusal = { why: "it was not asked for", next: "name it" };
+
 const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 
 /** A share is rounded down, because it is a limit. */

@@ -45,6 +45,13 @@ export function stackText(
   return { after: textOf(document), edits };
 }
 
+/** What a stack's file holds beside what the inventory writes there: secrets, what Pulumi keeps, whatever somebody added. */
+export function besideSpec(text: string, file: string): unknown {
+  const document = yamlOf(text, file);
+  for (const path of [specPath, markPath]) document.deleteIn(path);
+  return document.toJS();
+}
+
 export const isOfFleet = (text: string, file: string): boolean => yamlOf(text, file).hasIn(markPath);
 
 function nodeOf(document: Document, value: unknown): Node {

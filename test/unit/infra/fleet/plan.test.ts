@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { type Policy, policySchema, selects } from "../../../../infra/fleet/inventory.ts";
-import { amountOf, type Plan, planRollout, type SeenHost } from "../../../../infra/fleet/plan.ts";
+import { amountOf, type Plan, planOnly, planRollout, type SeenHost } from "../../../../infra/fleet/plan.ts";
 import { planLines } from "../../../../infra/fleet/plan-lines.ts";
 
 const noon = Temporal.Instant.from("2026-11-28T12:00:00Z");
@@ -102,6 +102,23 @@ describe("whatever the fleet and the policy", () => {
       expect(plan.right).toEqual(alone.map(({ name }) => name).sort());
       for (const { steps } of plan.waves.flatMap((wave) => wave.hosts)) expect(steps).not.toEqual([]);
       for (const { why, next } of plan.held) expect(why && next).toBeTruthy();
+    }));
+
+  it("a plan for some hosts changes no other one, and is as careful with them", () =>
+    holds((hosts, policy) => {
+      const names = new Set(hosts.filter((_, index) => index % 2 === 0).map(({ name }) => name));
+      const plan = planOnly(names, hosts, policy, noon);
+      const placed = [...waves(plan).flat(), ...plan.held.map(({ host }) => host)];
+      expect(placed.filter((name) => !names.has(name))).toEqual([]);
+      const differing = hosts.filter(({ steps, refusal, failed }) => steps.length > 0 || refusal || failed);
+      expect(placed.sort()).toEqual(
+        differing
+          .map(({ name }) => name)
+          .filter((name) => names.has(name))
+          .sort(),
+      );
+      const whole = planOnly(new Set(hosts.map(({ name }) => name)), hosts, policy, noon);
+      expect(whole).toEqual(planRollout(hosts, policy, noon));
     }));
 
   it("the same question has the same answer, in whatever order the hosts are told", () =>

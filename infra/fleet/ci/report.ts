@@ -1,0 +1,41 @@
+/** What one host's `pulumi preview` tells a reader of a pull request or of the drift issue. Pure. */
+import { z } from "zod";
+
+export const hostReport = z.strictObject({
+  host: z.string(),
+  /** What `up` would do, in its order. */
+  steps: z.array(z.strictObject({ op: z.string(), resource: z.string() })),
+  /** What is not as it was left behind, in words. */
+  drift: z.array(z.string()),
+  /** Why there could be no preview. */
+  fault: z.string().nullable(),
+});
+export type HostReport = z.output<typeof hostReport>;
+
+/** As `pulumi preview --json` prints it. */
+const previewed = z.looseObject({
+  steps: z.array(z.looseObject({ op: z.string(), urn: z.string() })).default([]),
+  diagnostics: z.array(z.looseObject({ message: z.string(), severity: z.string() })).default([]),
+});
+
+const quiet = new Set(["same", "read", "refresh"]);
+
+export function reportOf(host: string, preview: unknown): HostReport {
+  const { steps, diagnostics } = previewed.parse(preview);
+  const said = diagnostics.map(({ severity, message }) => ({
+    severity,
+    message: message.trim().replace(/^(error|warning): /, ""),
+  }));
+  return {
+    host,
+    steps: steps
+      .filter(({ op, urn }) => !quiet.has(op) && !/::pulumi:(pulumi:Stack|providers:\w+)::/.test(urn))
+      .map(({ op, urn }) => ({ op, resource: urn.split("::").at(-1) ?? urn })),
+    drift: said.filter(({ severity }) => severity === "warning").map(({ message }) => message.replace(/^drift: /, "")),
+    fault:
+      said
+        .filter(({ severity }) => severity === "error")
+        .map(({ message }) => message)
+        .join("\n") || null,
+  };
+}
