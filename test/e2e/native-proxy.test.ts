@@ -81,7 +81,7 @@ describe("the native proxy", () => {
     say(`${answered} connections during the redeploy`);
     expect(answered).toBeGreaterThan(100);
     expect(await parent()).toBe(holds);
-    expect((await serving()).split("\n")).not.toContain(serves);
+    await expect.poll(async () => (await serving()).split("\n"), { timeout: 10_000 }).not.toContain(serves);
   });
 
   test("drifted, with its unit edited, disabled and stopped: up says so and repairs it, and a preview finds nothing more", async () => {
@@ -132,7 +132,7 @@ describe("a host on which nobody may become root", () => {
     expect(answer.status, answer.text).toBe(200);
     expect(answer.reasoningTokens).toBe(0);
     expect(await userServices()).toEqual(["active", "active"]);
-    expect(await run("ls /etc/systemd/system | grep lmstack || echo none")).toBe("none");
+    expect(await run("ls /etc/systemd/system | grep -E 'lmstack-(supervisor|proxy)' || echo none")).toBe("none");
     expect(changes(await stack.up())).toEqual([]);
   });
 
