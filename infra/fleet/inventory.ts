@@ -10,9 +10,10 @@ const part = z
   .record(z.string(), z.unknown())
   .describe("A part of lmstack:host: maps are merged, everything else replaces what was there, null takes it away");
 const selector = z.record(z.string(), z.string()).describe("Labels, all of which a host must have");
+const share = (expected = 'a share such as "25%"') => z.string().regex(/^(100|[1-9]?\d)%$/, expected);
 const amount = (least: number) => {
   const expected = `a whole number from ${least}, or a share such as "25%"`;
-  return z.union([z.int(expected).min(least, expected), z.string().regex(/^(100|[1-9]?\d)%$/, expected)], expected);
+  return z.union([z.int(expected).min(least, expected), share(expected)], expected);
 };
 const clock = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time in quotes, such as "22:00"');
 
@@ -49,6 +50,10 @@ export const policySchema = z.strictObject({
     .describe("Most hosts that do not serve at once, in each group and each platform"),
   keepServing: z.int().min(0).default(1).describe("Hosts that go on serving each declared model"),
   errorBudget: amount(0).default(0).describe("Hosts that may fail before nothing more is changed"),
+  bakeSeconds: z.int().min(0).default(60).describe("How long the canary is watched at work before others follow"),
+  leastSpeed: share()
+    .default("30%")
+    .describe("Tokens a second that a host must reach after a change, of what it reached before"),
   windows: z.array(maintenanceWindow).default([]).describe("When hosts may be changed; always without any"),
 });
 

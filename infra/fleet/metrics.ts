@@ -50,6 +50,8 @@ export interface ModelRates {
   readonly tokensPerSecond: number;
   /** Tokens a second of one stream, on average: what a client feels, whatever the load. Null without a token in that time. */
   readonly pace: number | null;
+  /** Tokens that say so. */
+  readonly paced: number;
   /** Seconds to the first token, on average; null without one in that time. */
   readonly firstToken: number | null;
   readonly thoughts: number;
@@ -78,6 +80,7 @@ export function ratesBetween(before: Reading, after: Reading): Rates {
       {
         tokensPerSecond: seconds > 0 ? since(then?.outputTokens, now.outputTokens) / seconds : 0,
         pace: between.seconds > 0 ? between.count / between.seconds : null,
+        paced: between.count,
         firstToken: first.count > 0 ? first.seconds / first.count : null,
         thoughts: since(then?.thoughts, now.thoughts),
       },

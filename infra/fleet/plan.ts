@@ -56,7 +56,8 @@ export interface Plan {
   readonly errorBudget: { readonly allowed: number; readonly spent: number };
 }
 
-export function planRollout(fleet: readonly SeenHost[], policy: Policy, now: Temporal.Instant): Plan {
+/** @param proved a canary of this rollout serves already, so that none has to go first */
+export function planRollout(fleet: readonly SeenHost[], policy: Policy, now: Temporal.Instant, proved = false): Plan {
   const hosts = [...fleet].sort(byName);
   const right = hosts.filter(({ steps, refusal, failed }) => steps.length === 0 && !refusal && failed === null);
   const failed = hosts.filter((host) => host.failed !== null).map(({ name }) => name);
@@ -72,7 +73,8 @@ export function planRollout(fleet: readonly SeenHost[], policy: Policy, now: Tem
     if (refusal) held.push([host, refusal]);
     else open.push(host);
   }
-  const { waves, left } = wavesOf(open, new Capacity(hosts, policy), policy, amountOf(policy.wave, hosts.length, 1));
+  const size = amountOf(policy.wave, hosts.length, 1);
+  const { waves, left } = wavesOf(open, new Capacity(hosts, policy), policy, size, proved);
   return {
     waves: waves.map(({ canary, hosts: ofWave }) => ({
       canary,
@@ -141,7 +143,7 @@ interface Waves {
   readonly left: (readonly [SeenHost, Refusal])[];
 }
 
-function wavesOf(open: readonly SeenHost[], capacity: Capacity, policy: Policy, size: number): Waves {
+function wavesOf(open: readonly SeenHost[], capacity: Capacity, policy: Policy, size: number, proved: boolean): Waves {
   const ranked = [...open].sort(
     (a, b) => Number(a.available) - Number(b.available) || load(a) - load(b) || byName(a, b),
   );
@@ -149,10 +151,10 @@ function wavesOf(open: readonly SeenHost[], capacity: Capacity, policy: Policy, 
   // A host that serves tells more about a change than one that is broken.
   const canaries =
     labelled.length > 0 ? labelled : [...ranked].sort((a, b) => Number(b.available) - Number(a.available));
-  const first = capacity.fill(canaries, labelled.length > 0 ? size : 1);
-  if (first.length === 0) return { waves: [], left: canaryHeld(ranked, labelled, capacity) };
+  const first = proved ? [] : capacity.fill(canaries, labelled.length > 0 ? size : 1);
+  if (first.length === 0 && !proved) return { waves: [], left: canaryHeld(ranked, labelled, capacity) };
 
-  const waves = [{ canary: true, hosts: first }];
+  const waves = proved ? [] : [{ canary: true, hosts: first }];
   const go = (from: readonly SeenHost[], canary: boolean): SeenHost[] => {
     let rest = from.filter((host) => !capacity.changed.has(host));
     for (;;) {

@@ -1,4 +1,7 @@
 /** What a rollout needs from the world: each method is one thing done to one host, or one look at it. */
+import type { Reading } from "../metrics.ts";
+import type { SeenHost } from "../plan.ts";
+import type { Journal, SpecText } from "./journal.ts";
 
 /** Takes a host out of the endpoint that clients use, and puts it back. Both may be called again without harm. */
 export interface Gateway {
@@ -6,3 +9,32 @@ export interface Gateway {
   drain(host: string, limitSeconds: number): Promise<void>;
   undrain(host: string): Promise<void>;
 }
+
+/** One thing that is true of many runners at once: changes come one after the other, whoever makes them. */
+export interface JournalStore {
+  read(): Promise<Journal>;
+  /** @param change sees the newest journal; what it throws leaves the journal as it is, and is thrown here */
+  change(change: (journal: Journal) => Journal): Promise<Journal>;
+}
+
+/** Say what is going on, in short lines. */
+export type Say = (words: string) => void;
+
+export interface Effects {
+  readonly gateway: Gateway | null;
+  readonly journal: JournalStore;
+  /** How many resources would be created, updated, replaced… @throws HostFault */
+  preview(host: string, spec: SpecText): Promise<Readonly<Record<string, number>>>;
+  /** `pulumi up` of the host's stack with this spec, proofs included. @throws HostFault */
+  up(host: string, spec: SpecText, say: Say): Promise<void>;
+  /** Never throws: what cannot be seen is told in the refusal. */
+  look(host: string, spec: SpecText): Promise<SeenHost>;
+  /** Null when the proxy does not tell. */
+  measure(host: string, spec: SpecText): Promise<Reading | null>;
+  now(): Temporal.Instant;
+  /** Ends early when `signal` is aborted, without an error. */
+  wait(seconds: number, signal: AbortSignal): Promise<void>;
+}
+
+/** Why something did not come about on a host, for people. */
+export class HostFault extends Error {}

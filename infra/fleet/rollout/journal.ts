@@ -20,6 +20,9 @@ const hostEntry = z.object({
   /** Digests into `specs`; null where no `up` has ever ended well there. */
   before: z.string().nullable(),
   after: z.string(),
+  /** Before the change: tokens a second of a stream by model, and the share of requests that failed; null where nothing is known. */
+  paces: z.record(z.string(), z.number()).nullable(),
+  errors: z.number().nullable(),
   /** Of what was done last. */
   seconds: z.number().nullable(),
   why: z.string().nullable(),
@@ -37,8 +40,8 @@ const rolloutEntry = z.object({
   by: z.object(person),
   begun: z.iso.datetime(),
   ended: z.iso.datetime().nullable(),
-  /** refused: a preview failed, nothing was touched. failed: a host is stuck. */
-  state: z.enum(["previewing", "rolling", "paused", "returning", "done", "returned", "failed", "refused"]),
+  /** Without a lease it is paused. refused: a preview failed, nothing was touched. failed: a host is stuck. */
+  state: z.enum(["previewing", "rolling", "returning", "done", "returned", "failed", "refused"]),
   /** The canary has served long enough. */
   baked: z.boolean(),
   why: z.string().nullable(),
@@ -83,7 +86,8 @@ export interface Wanted {
 export function begun(journal: Journal, { hosts, at, by, ...wanted }: Wanted): Journal {
   const entries = Object.entries(hosts).map(([name, { before, after }]): [string, HostEntry] => {
     const digests = { before: before === null ? null : shortHash(before), after: shortHash(after) };
-    return [name, { phase: "waiting", wave: null, canary: false, ...digests, seconds: null, why: null }];
+    const unknown = { paces: null, errors: null, seconds: null, why: null };
+    return [name, { phase: "waiting", wave: null, canary: false, ...digests, ...unknown }];
   });
   const texts = Object.values(hosts).flatMap(({ before, after }) => [before ?? [], after].flat());
   const entry: RolloutEntry = {

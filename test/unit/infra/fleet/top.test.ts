@@ -17,7 +17,7 @@ const view = (host: string, models: Record<string, ModelReading>, ready = true):
   reading: { at: 0, since: 0, ready, requests: 0, errors: 0, models },
   rates: {
     ...{ seconds: 2, requests: 3, errors: 1 },
-    models: { qwen: { tokensPerSecond: 80.04, pace: 40, firstToken: 0.51, thoughts: 0 } },
+    models: { qwen: { tokensPerSecond: 80.04, pace: 40, paced: 80, firstToken: 0.51, thoughts: 0 } },
   },
   silence: null,
 });

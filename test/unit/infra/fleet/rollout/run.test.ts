@@ -1,0 +1,217 @@
+/** What a rollout promises whatever its hosts do, and wherever its runner is killed. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { declaredIn } from "../../../../../infra/fleet/rollout/steps.ts";
+import { type Behaviour, FakeFleet } from "./fake-fleet.ts";
+
+const names = (count: number) => Array.from({ length: count }, (_, index) => `box${index}`);
+const toB = (hosts: readonly string[]) => Object.fromEntries(hosts.map((host) => [host, "B"]));
+const well: Behaviour = { breaks: () => false };
+const running = (fleet: FakeFleet) => [...fleet.boxes.values()].map(({ spec }) => declaredIn(spec)[0]);
+const newest = (fleet: FakeFleet) => fleet.journal.rollouts[0];
+
+async function rolled(behaviour: Behaviour, count = 4): Promise<FakeFleet> {
+  const fleet = new FakeFleet(names(count), behaviour);
+  await fleet.command("first", toB(names(count)));
+  return fleet;
+}
+
+describe("a rollout", () => {
+  test("changes the canary first, watches it, and then the others by waves", async () => {
+    const fleet = await rolled({ ...well, policy: { wave: 2, maxUnavailable: 2 } }, 5);
+    expect(running(fleet)).toEqual(["B", "B", "B", "B", "B"]);
+    const order = fleet.happenings.flatMap((one): (number | string)[] => {
+      if (one.event === "wave") return [one.hosts.length];
+      return one.event === "bake" && one.secondsLeft === 0 ? ["baked"] : [];
+    });
+    expect(order).toEqual([1, "baked", 2, 2]);
+    expect(newest(fleet)).toMatchObject({ state: "done", why: null });
+    expect(fleet.journal.lease).toBeNull();
+  });
+
+  test.each<[string, Behaviour, RegExp]>([
+    ["does not come up", { breaks: (_, model) => model === "B" }, /the canary box0 failed: the model does not load/],
+    ["falls over at work", { ...well, dies: (_, model) => model === "B" }, /not ready any more/],
+    ["is slow", { ...well, pace: (model) => (model === "B" ? 4 : 40) }, /B gives 4.0 tokens a second, 40 before/],
+  ])("a model that %s stops it at the canary, which goes back by itself", async (_, behaviour, why) => {
+    const fleet = await rolled(behaviour);
+    expect(running(fleet)).toEqual(["A", "A", "A", "A"]);
+    expect(fleet.drained.size).toBe(0);
+    expect(newest(fleet)).toMatchObject({ state: "returned", why: expect.stringMatching(why) });
+    expect(Object.values(newest(fleet)?.hosts ?? {}).filter(({ phase }) => phase !== "waiting")).toHaveLength(1);
+    expect(fleet.journal.held).toMatchObject([{ revision: "abc" }]);
+  });
+
+  test("a failure after the canary takes every touched host back when the budget is spent", async () => {
+    const fleet = await rolled({ breaks: (host, model) => model === "B" && host === "box2" });
+    expect(running(fleet)).toEqual(["A", "A", "A", "A"]);
+    expect(newest(fleet)?.why).toMatch(/box2 failed: the model does not load/);
+    expect([fleet.drained.size, fleet.exposed]).toEqual([0, 0]);
+  });
+
+  test("a failure within the budget takes only that host back", async () => {
+    const fleet = await rolled({
+      breaks: (host, model) => model === "B" && host === "box2",
+      policy: { errorBudget: 1 },
+    });
+    expect(running(fleet)).toEqual(["B", "B", "A", "B"]);
+    expect(newest(fleet)).toMatchObject({ state: "done", why: "not changed: box2" });
+    expect(fleet.drained.size).toBe(0);
+  });
+
+  test("a host that is lost on the way is named, left out of the gateway, and taken back when the rollout is resumed", async () => {
+    const fleet = new FakeFleet(names(3), { breaks: (_, model) => model === "B" });
+    const box = fleet.boxes.get("box0");
+    const emitted = fleet.happenings.push.bind(fleet.happenings);
+    fleet.happenings.push = (...happenings) => {
+      // Gone in the middle of the change.
+      if (box && happenings.some((one) => one.event === "host" && one.doing === "updating")) box.alive = false;
+      return emitted(...happenings);
+    };
+    await fleet.command("first", toB(names(3)));
+    expect(newest(fleet)).toMatchObject({ state: "failed", why: expect.stringMatching(/box0 could not go back/) });
+    expect([...fleet.drained]).toEqual(["box0"]);
+    fleet.happenings.push = emitted;
+    if (box) box.alive = true;
+    await fleet.command("second", "resume");
+    expect(running(fleet)).toEqual(["A", "A", "A"]);
+    expect(newest(fleet)?.state).toBe("returned");
+    expect(fleet.drained.size).toBe(0);
+  });
+
+  test("who wants it to stop is heard between two waves, and it can go on", async () => {
+    const fleet = new FakeFleet(names(4), well);
+    const stop = new AbortController();
+    let changes = 0;
+    const emitted = fleet.happenings.push.bind(fleet.happenings);
+    fleet.happenings.push = (...happenings) => {
+      if (happenings.some((one) => one.event === "host-ended") && ++changes === 2) stop.abort();
+      return emitted(...happenings);
+    };
+    await fleet.command("first", toB(names(4)), undefined, stop.signal);
+    expect(running(fleet)).toEqual(["B", "B", "A", "A"]);
+    expect(fleet.journal.lease).toBeNull();
+    await expect(fleet.command("second", toB(names(4)))).rejects.toThrow(/is paused.*--resume/);
+    await fleet.command("third", "resume");
+    expect(running(fleet)).toEqual(["B", "B", "B", "B"]);
+  });
+
+  test("a wish to abort takes back what was changed", async () => {
+    const fleet = new FakeFleet(names(4), well);
+    const emitted = fleet.happenings.push.bind(fleet.happenings);
+    fleet.happenings.push = (...happenings) => {
+      if (happenings.some((one) => one.event === "host-ended" && one.host === "box1"))
+        fleet.journal = { ...fleet.journal, wish: { what: "abort", user: "bob", machine: "laptop" } };
+      return emitted(...happenings);
+    };
+    await fleet.command("first", toB(names(4)));
+    expect(running(fleet)).toEqual(["A", "A", "A", "A"]);
+    expect(newest(fleet)).toMatchObject({ state: "returned", why: "aborted by bob on laptop" });
+  });
+});
+
+test("a host that lost its change while nobody ran is changed again on resume", async () => {
+  const fleet = new FakeFleet(names(4), well);
+  const stop = new AbortController();
+  const emitted = fleet.happenings.push.bind(fleet.happenings);
+  fleet.happenings.push = (...happenings) => {
+    if (happenings.some((one) => one.event === "host-ended")) stop.abort();
+    return emitted(...happenings);
+  };
+  await fleet.command("first", toB(names(4)), undefined, stop.signal);
+  expect(running(fleet)).toEqual(["B", "A", "A", "A"]);
+  const box = fleet.boxes.get("box0");
+  if (box) box.torn = true;
+  await fleet.command("second", "resume");
+  expect([running(fleet), box?.torn]).toEqual([["B", "B", "B", "B"], false]);
+});
+
+describe("a runner that is killed at any moment", () => {
+  const scenarios: readonly [string, Behaviour, string][] = [
+    ["whose change is good", { ...well, policy: { wave: 2, maxUnavailable: 2 } }, "B"],
+    ["whose canary fails", { breaks: (_, model) => model === "B" }, "A"],
+    [
+      "whose later host fails",
+      { breaks: (host, model) => model === "B" && host === "box2", policy: { wave: 2, maxUnavailable: 2 } },
+      "A",
+    ],
+  ];
+  test.each(scenarios)("%s leaves what --resume brings to its right end", async (_, behaviour, end) => {
+    let lived = false;
+    let moments = 0;
+    for (; !lived; moments++) {
+      const fleet = new FakeFleet(names(4), behaviour);
+      lived = await fleet.killedAt(moments, toB(names(4)));
+      // Nobody had begun anything.
+      if (newest(fleet) === undefined) continue;
+      if (!lived) {
+        // Whatever is out is known to be out.
+        for (const host of fleet.drained)
+          expect(["changing", "returning", "failed", "proved"], `${host} at ${moments}`).toContain(
+            newest(fleet)?.hosts[host]?.phase,
+          );
+        if (fleet.journal.lease !== null) await fleet.command("second", "resume");
+      }
+      expect(new Set(running(fleet)), `killed at ${moments}`).toEqual(new Set([end]));
+      expect([...fleet.drained], `killed at ${moments}`).toEqual([]);
+      expect(fleet.journal.lease, `killed at ${moments}`).toBeNull();
+    }
+    expect(moments).toBeGreaterThan(40);
+  });
+
+  test("and killed again while it resumes ends right all the same", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(150),
+        fc.nat(150),
+        fc.constantFrom(...scenarios),
+        async (first, second, [, behaviour, end]) => {
+          const fleet = new FakeFleet(names(4), behaviour);
+          await fleet.killedAt(first, toB(names(4)));
+          if (newest(fleet) === undefined) return;
+          if (fleet.journal.lease !== null) await fleet.killedAt(second, "resume", "second");
+          if (fleet.journal.lease !== null) await fleet.command("third", "resume");
+          expect(new Set(running(fleet))).toEqual(new Set([end]));
+          expect([...fleet.drained]).toEqual([]);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test("finds itself overtaken, and touches nothing more", async () => {
+    const fleet = new FakeFleet(names(3), well);
+    const emitted = fleet.happenings.push.bind(fleet.happenings);
+    let changes = 0;
+    fleet.happenings.push = (...happenings) => {
+      if (happenings.some((one) => one.event === "host-ended") && ++changes === 1)
+        fleet.journal = {
+          ...fleet.journal,
+          lease: { id: "other", user: "bob", machine: "laptop", pid: 2, heartbeat: fleet.now().toString() },
+        };
+      return emitted(...happenings);
+    };
+    await fleet.command("first", toB(names(3)));
+    expect(running(fleet)).toEqual(["B", "A", "A"]);
+    expect(fleet.journal.lease?.id).toBe("other");
+  });
+});
+
+test("never are more hosts away than may be", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 9 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 9 }),
+      fc.nat(9),
+      async (count, maxUnavailable, wave, broken) => {
+        const breaks = (host: string, model: string) => model === "B" && host === `box${broken}`;
+        const fleet = await rolled({ breaks, policy: { wave, maxUnavailable } }, count);
+        expect(fleet.mostAway).toBeLessThanOrEqual(Math.min(wave, maxUnavailable));
+        expect(new Set(running(fleet))).toEqual(new Set([broken < count ? "A" : "B"]));
+        expect(fleet.drained.size).toBe(0);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
