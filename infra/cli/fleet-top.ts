@@ -5,14 +5,13 @@ import { styleText } from "node:util";
 import type { FleetHost } from "../fleet/compose.ts";
 import { onScreen, topLines } from "../fleet/top-lines.ts";
 import { type HostView, viewsOf } from "../fleet/watch.ts";
-import { type Keys, readKeys } from "../proxy/keys.ts";
-import { Faults } from "../spec/faults.ts";
+import type { Keys } from "../proxy/keys.ts";
 import { exitCodes } from "./fault.ts";
 import type { FleetOptions } from "./fleet.ts";
 import { inventoryAt } from "./fleet-file.ts";
+import { keyReader } from "./fleet-keys.ts";
 import { progress } from "./progress.ts";
 import { projectRoot } from "./pulumi.ts";
-import { configurationOf } from "./stack-spec.ts";
 
 export interface TopOptions extends FleetOptions {
   readonly once?: boolean;
@@ -20,17 +19,15 @@ export interface TopOptions extends FleetOptions {
 
 /** Between two questions to one host. */
 const everyMs = 2_000;
-/** Each key comes from a `pulumi` of its own. */
-const pulumisAtOnce = 4;
 
 export async function top({ file, json, once }: TopOptions, folder: string = projectRoot): Promise<void> {
   const { hosts } = await inventoryAt(file, folder);
-  if (json || once || !process.stdout.isTTY) await lookOnce(hosts, json === true);
-  else await live(hosts);
+  if (json || once || !process.stdout.isTTY) await lookOnce(hosts, folder, json === true);
+  else await live(hosts, folder);
 }
 
-async function lookOnce(hosts: readonly FleetHost[], json: boolean): Promise<void> {
-  const keysOf = keyReader();
+async function lookOnce(hosts: readonly FleetHost[], folder: string, json: boolean): Promise<void> {
+  const keysOf = keyReader(folder);
   const asking = Promise.all(hosts.map((host) => firstRates(host, keysOf)));
   const views = await progress(`asking ${hosts.length} ${hosts.length === 1 ? "host" : "hosts"}`, asking);
   if (json) console.log(JSON.stringify({ hosts: views }));
@@ -52,28 +49,12 @@ const modelsOf = (hosts: readonly FleetHost[]): string[] => [
   ...new Set(hosts.flatMap(({ spec }) => spec.models.map(({ id }) => id))),
 ];
 
-/** The values of a host's keys, out of its stack; a few at a time. */
-function keyReader(): (host: FleetHost) => Promise<Keys> {
-  const lanes = Array.from({ length: pulumisAtOnce }, (): Promise<unknown> => Promise.resolve());
-  let turn = 0;
-  return async ({ name, spec }) => {
-    if (spec.proxy.keys.length === 0) return [];
-    const lane = turn++ % lanes.length;
-    const reading = (lanes[lane] as Promise<unknown>).then(() => configurationOf(name));
-    lanes[lane] = reading.catch(() => {});
-    const configuration = await reading;
-    const { keys, faults } = readKeys(spec, (key) => configuration[`lmstack:${key}`]);
-    if (faults.length > 0) throw new Faults("secrets are missing:", faults);
-    return keys;
-  };
-}
-
 const enter = "\x1b[?1049h\x1b[?25l";
 const leave = "\x1b[?25h\x1b[?1049l";
 const ctrlC = "\x03";
 
 /** Until q, Ctrl-C or a signal; the terminal is then as before, whatever ended it. */
-async function live(hosts: readonly FleetHost[]): Promise<void> {
+async function live(hosts: readonly FleetHost[], folder: string): Promise<void> {
   const { stdin, stdout } = process;
   const models = modelsOf(hosts);
   const views = new Map<string, HostView>(
@@ -89,7 +70,7 @@ async function live(hosts: readonly FleetHost[]): Promise<void> {
     const screen = [...lines, styleText("dim", "q ends")].map((line) => `${line}\x1b[K\n`).join("");
     stdout.write(`\x1b[H${screen.trimEnd()}\x1b[J`);
   };
-  const keysOf = keyReader();
+  const keysOf = keyReader(folder);
   const follow = async (host: FleetHost): Promise<void> => {
     const pause = () => delay(everyMs, undefined, { signal: ended.signal });
     for await (const view of viewsOf(host, () => keysOf(host), pause, ended.signal)) views.set(host.name, view);

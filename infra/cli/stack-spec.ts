@@ -4,7 +4,7 @@ import { type Keys, type Lookup, readKeys } from "../proxy/keys.ts";
 import { Faults } from "../spec/faults.ts";
 import type { HostSpec } from "../spec/host-spec.ts";
 import { parseHostSpec } from "../spec/parse.ts";
-import { askPulumi } from "./pulumi.ts";
+import { askPulumi, projectRoot } from "./pulumi.ts";
 import { stackOf } from "./stack-file.ts";
 
 export interface StackSpec {
@@ -25,8 +25,8 @@ export async function specOfStack(given: string | undefined): Promise<StackSpec>
   return { stack, spec, keys: keysOf(spec, configuration) };
 }
 
-export async function configurationOf(stack: string): Promise<Configuration> {
-  return JSON.parse(await askPulumi(["config", "--json", "--show-secrets"], stack)) as Configuration;
+export async function configurationOf(stack: string, folder: string = projectRoot): Promise<Configuration> {
+  return JSON.parse(await askPulumi(["config", "--json", "--show-secrets"], stack, { folder })) as Configuration;
 }
 
 /** @throws Faults for every secret that is missing, those of models' sources too */

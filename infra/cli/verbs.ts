@@ -5,6 +5,7 @@ import type { CodexOptions } from "./codex.ts";
 import type { CheckOptions } from "./codex-check.ts";
 import { exitCodesHelp } from "./fault.ts";
 import type { FleetOptions, SyncOptions } from "./fleet.ts";
+import type { PrometheusOptions } from "./fleet-prometheus.ts";
 import type { TopOptions } from "./fleet-top.ts";
 import { prepareCommand } from "./host-prepare.ts";
 import type { KeysOptions } from "./keys.ts";
@@ -135,6 +136,12 @@ onFleet("top")
   .description("what runs and waits on every host, how fast, and what fails, as it goes on; q ends it")
   .option("--once", "look once, for some seconds, and print it; so it is without a terminal, too")
   .action(async (options: TopOptions) => (await import("./fleet-top.ts")).top(options));
+onFleet("prometheus")
+  .description(
+    "write what a Prometheus needs to watch the fleet: targets, keys, rules; its keys are in files that only you can read",
+  )
+  .option("--to <folder>", "where to", ".lmstack/prometheus")
+  .action(async (options: PrometheusOptions) => (await import("./fleet-prometheus.ts")).prometheus(options));
 
 program.addCommand(ciCommand());
 
