@@ -27,7 +27,7 @@ export async function becomeMac(host: TestHost): Promise<void> {
   // Where sudo's rules have it; the others come first on everybody's PATH.
   await put("/usr/bin/launchctl", command("launchctl"));
   for (const name of Object.keys(tools)) await put(`/usr/local/bin/${name}`, command(name));
-  await put("/usr/local/bin/chmod", chmod);
+  await put("/usr/local/bin/mv", mv);
   await put("/etc/sudoers.d/lmstack", sudoersDropIn(host.user, undefined, "Darwin"), "0440");
   await put("/etc/systemd/system/lmstack-test-launchd.service", unit, "0644");
   await host.exec("systemctl enable --quiet --now lmstack-test-launchd.service && launchctl print-disabled system", {
@@ -43,10 +43,10 @@ const darwin = `for (const [key, value] of Object.entries({ platform: "darwin", 
 `;
 const macNode = `#!/bin/sh\nexec ${folder}/node --import ${folder}/darwin.mjs "$@"\n`;
 
-/** Whoever makes a program of a Mac's Node gets one that runs here. */
-const chmod = `#!/bin/sh
+/** Whoever puts a Mac's Node in its place has put one there that runs here. */
+const mv = `#!/bin/sh
 if [ "$(head -c 4 "$2" 2>/dev/null | od -An -tx1 | tr -d ' ')" = cffaedfe ]; then cat ${folder}/mac-node >"$2"; fi
-exec /usr/bin/chmod "$@"
+exec /usr/bin/mv "$@"
 `;
 
 /** Its jobs end with it: a Mac has no launchd that is started again. */
