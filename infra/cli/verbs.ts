@@ -118,6 +118,10 @@ const onFleet = (name: string): Command =>
     .command(name)
     .option("--file <path>", "the inventory", "fleet.yaml")
     .option("--json", "print one JSON document on standard output, and nothing else there");
+onFleet("init")
+  .description("make the inventory out of stacks that are there: what hosts share becomes a profile; no stack changes")
+  .argument("[stacks...]", "all whose file declares a host when left out")
+  .action(async (stacks: string[], options: FleetOptions) => (await import("./fleet-init.ts")).init(stacks, options));
 onFleet("check")
   .description("the inventory with all its faults, and the stack files that are not as it says; writes nothing")
   .action(async (options: FleetOptions) => (await import("./fleet.ts")).check(options));

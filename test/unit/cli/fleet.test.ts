@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { check, sync } from "../../../infra/cli/fleet.ts";
+import { init } from "../../../infra/cli/fleet-init.ts";
 import { askPulumi, projectRoot } from "../../../infra/cli/pulumi.ts";
 import { hostKey } from "../infra/spec/example.ts";
 
@@ -108,4 +109,19 @@ it("the file of a host that is no longer in the inventory is told, and left", as
     faults: [{ where: "Pulumi.box2.yaml", next: expect.stringMatching(/pulumi destroy --stack box2/) }],
   });
   expect(await readdir(folder)).toContain("Pulumi.box2.yaml");
+});
+
+it("init makes an inventory of the stacks that are there, and its sync changes nothing that a host is", async () => {
+  const before = await Promise.all(["box1", "box2"].map(textOf));
+  const unmarked = before.map((text) => text.replace(/\n *lmstack:fleet: .*/, ""));
+  await Promise.all(
+    ["box1", "box2"].map((host, i) => writeFile(join(folder, `Pulumi.${host}.yaml`), unmarked[i] ?? "")),
+  );
+  expect(await json(init([], { ...options, file: "made.yaml" }, folder))).toMatchObject({ hosts: ["box1", "box2"] });
+  await expect(init([], { ...options, file: "made.yaml" }, folder)).rejects.toThrow(/made\.yaml: it is there, and was/);
+  await sync({ file: "made.yaml", yes: true }, folder);
+  const specs = (texts: readonly string[]) => texts.map((text) => parse(text).config["lmstack:host"]);
+  const after = await Promise.all(["box1", "box2"].map(textOf));
+  expect(specs(after)).toEqual(specs(before));
+  expect(parse(after[0] ?? "").config["lmstack:secret.team-a"].secure).toMatch(/^v1:/);
 });
