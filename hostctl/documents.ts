@@ -4,6 +4,7 @@ import * as z from "zod";
 import { kvCacheTypes } from "../infra/spec/kv-cache.ts";
 import { keysFileSchema } from "../infra/spec/proxy-config.ts";
 import { HostFailure } from "./failure.ts";
+import { pieceListSchema } from "./transfer/pieces.ts";
 
 const become = z.enum(["sudo", "none"]);
 const port = z.int().min(1).max(65_535);
@@ -129,8 +130,26 @@ export const schemas = {
     ports: z.int().min(1).max(100).exactOptional(),
     keySha256: hex(64),
     only: z.array(hex(64)).exactOptional(),
-    idleSeconds: z.int().min(1).exactOptional(),
+    bytesPerSecond: z.int().min(1).exactOptional(),
   }),
+  spread: z.union([
+    z.object({ list: hex(64) }),
+    z.object({
+      sha256: hex(64),
+      what: z.string(),
+      peers: z.array(address).min(1),
+      pieces: pieceListSchema,
+      bytesPerSecond: z.int().min(1).exactOptional(),
+      credential: z.string().min(1),
+    }),
+    z.object({
+      sha256: hex(64),
+      what: z.string(),
+      urls: z.array(address).min(1),
+      bytesPerSecond: z.int().min(1).exactOptional(),
+      credential: z.string().min(1).exactOptional(),
+    }),
+  ]),
   /** What a delete sends: the resource's own document, of which only this matters. */
   removal: z.looseObject({ stack: z.string().min(1), become, id: id.exactOptional() }),
 };

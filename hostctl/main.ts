@@ -13,6 +13,7 @@ const usage = `Usage: hostctl VERB [PART] < document.json
   prove                       ask every declared model through the proxy and judge the answers
   supervise                   keep LM Studio as declared, until SIGTERM (run by the service)
   share                       serve verified files to other hosts by their sha256, until it is ended
+  spread                      share, list and fetch files for a rollout: a JSON line for each one on stdin, until that ends
   download SHA256             the job behind a model file's download (run by converge)
 
 The document is JSON on stdin. The result is one JSON line on stdout, progress is on stderr. Exit 0 only with "ok": true.
@@ -38,6 +39,10 @@ async function main(words: readonly string[]): Promise<number> {
   if (verb === "supervise") {
     const { supervise } = await import("./supervisor/supervise.ts");
     return await supervise(host).then(() => 0);
+  }
+  if (verb === "spread") {
+    const { spread } = await import("./transfer/spread.ts");
+    return await spread(host, process.stdin, print).then(() => 0);
   }
   const { perform, serve } = await import("./verbs.ts");
   if (verb === "share" || verb === "download") return await serve(host, verb, part, await readStdin(), print);

@@ -2,7 +2,7 @@
 import { access, readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { FolderFile, ModelDocument, ModelFileDocument } from "../../infra/spec/host-documents.ts";
-import { below, isFolder, partNames } from "../../infra/spec/model-names.ts";
+import { below, isFolder, partAddresses, partNames } from "../../infra/spec/model-names.ts";
 import { readJson, writeJson } from "../atomic-file.ts";
 import { digestOf } from "../digest.ts";
 import type { Host } from "../host.ts";
@@ -75,10 +75,6 @@ export function places(
   const all = [url, ...mirrors].map(partAddresses);
   const files = (all[0] ?? []).map((address) => basename(decodeURIComponent(new URL(address).pathname)));
   return placed(files).map((path, index) => ({ path, urls: all.flatMap((addresses) => addresses[index] ?? []) }));
-}
-
-function partAddresses(url: string): string[] {
-  return partNames(new URL(url).pathname).map((pathname) => Object.assign(new URL(url), { pathname }).href);
 }
 
 /** Where earlier lmstacks had a model's only file. */

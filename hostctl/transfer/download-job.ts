@@ -17,7 +17,7 @@ import { shown } from "./exchange.ts";
 import { type FetchProgress, fetchVerified, progressLine } from "./fetch.ts";
 import { Rate } from "./pace.ts";
 import { dropPart } from "./part-file.ts";
-import { fetchFromPeers } from "./peers.ts";
+import { fetchFromPeers, type LeftOut, type PeerOrder } from "./peers.ts";
 import { isStored, putIntoStore } from "./store.ts";
 
 export interface DownloadOrder {
@@ -158,6 +158,38 @@ export async function download(host: Host, id: string, credential: string): Prom
   } catch (error) {
     const { code, message, hint } = asFailure(error);
     await tell({ state: "failed", error: { code, message, hint } });
+  } finally {
+    await release();
+  }
+}
+
+/**
+ * In this process, for as long as whoever asked is there. What came stays, and the next one goes on with it.
+ * @param order with peers and the list of pieces
+ * @param begin told the path of the part, it returns what is called for each piece that is there
+ * @throws HostFailure `busy` while a job fetches the same bytes
+ */
+export async function fetchHere(
+  host: Host,
+  order: PeerOrder,
+  begin: (part: string) => (index: number) => void,
+): Promise<LeftOut[]> {
+  await mkdir(host.paths.downloads, { recursive: true, mode: 0o700 });
+  const release = await tryLock(host, lockName(order.sha256));
+  if (release === null)
+    throw new HostFailure("busy", `${order.what}: a download is running already`, "wait for its end");
+  const part = partPath(host, order.sha256);
+  const say = paced(host.say);
+  const rate = new Rate();
+  const onProgress = (progress: FetchProgress) => {
+    rate.see(progress.received, performance.now());
+    say(progressLine(order.what, progress, rate.perSecond()));
+  };
+  try {
+    const leftOut = await fetchFromPeers(order, part, { onProgress, onPiece: begin(part) });
+    await putIntoStore(host, part, order.sha256);
+    await dropPart(part);
+    return leftOut;
   } finally {
     await release();
   }

@@ -18,6 +18,7 @@ export interface Ask {
   readonly bearer?: string | undefined;
   /** A connection that brings nothing for this long is cut. */
   readonly idleMs?: number;
+  readonly signal?: AbortSignal | undefined;
   /** Redirects beyond the first host are an answer, not followed. */
   readonly sameHost?: boolean;
 }
@@ -39,7 +40,7 @@ export async function exchange(url: string, ask: Ask = {}): Promise<Arrival> {
       ...ask.headers,
       ...(own && ask.bearer !== undefined ? { authorization: `Bearer ${ask.bearer}` } : {}),
     };
-    const arrival = await send(address, ask.method ?? "GET", headers, ask.idleMs ?? 30_000);
+    const arrival = await send(address, ask, headers);
     const { location } = arrival.response.headers;
     const status = arrival.response.statusCode ?? 0;
     if (status < 300 || status >= 400 || location === undefined) return arrival;
@@ -53,10 +54,11 @@ export async function exchange(url: string, ask: Ask = {}): Promise<Arrival> {
   throw new HostFailure("fetch_failed", `${shown(url)} redirects without end`, "correct the address in the spec");
 }
 
-function send(url: string, method: string, headers: Record<string, string>, timeout: number): Promise<Arrival> {
+function send(url: string, ask: Ask, headers: Record<string, string>): Promise<Arrival> {
+  const { method = "GET", idleMs: timeout = 30_000, signal } = ask;
   return new Promise((resolve, reject) => {
     const client = url.startsWith("https:") ? https : http;
-    const request = client.request(url, { method, headers, timeout, agent: false }, (response) =>
+    const request = client.request(url, { method, headers, timeout, signal, agent: false }, (response) =>
       resolve(arrive(response)),
     );
     request.on("timeout", () => request.destroy(new Error("no data for a while")));

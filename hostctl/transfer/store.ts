@@ -2,12 +2,14 @@
  * Every file that lmstack fetched lies once in `store/sha256/DIGEST`; the names that models have for it are hard links, so the file system itself
  * counts them. What nobody names goes; a person's own files never come here.
  */
-import { link, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { stagingName, sweepStaging, syncFolder } from "../atomic-file.ts";
 import { recordSha256, sha256Of } from "../checksum.ts";
 import { errno } from "../failure.ts";
 import type { Host } from "../host.ts";
+
+const dayMs = 86_400_000;
 
 export const storedFile = (host: Host, sha256: string): string => join(host.paths.store, sha256);
 
@@ -70,6 +72,14 @@ export async function dropUnnamed(host: Host, digests: readonly string[]): Promi
   for (const sha256 of digests) {
     const found = await stat(storedFile(host, sha256)).catch(() => null);
     if (found?.nlink === 1) await rm(storedFile(host, sha256), { force: true });
+  }
+}
+
+/** What was brought here for a change that never came, a day after. */
+export async function dropForgotten(host: Host, now: number): Promise<void> {
+  for (const sha256 of await readdir(host.paths.store).catch(() => [])) {
+    const found = await stat(storedFile(host, sha256)).catch(() => null);
+    if (found?.nlink === 1 && now - found.ctimeMs > dayMs) await rm(storedFile(host, sha256), { force: true });
   }
 }
 

@@ -3,93 +3,41 @@
  *   shared-file.ts ssh|local STACK OWNER|- [PEER_STACK PEER_OWNER|- PEER_ADDRESS]…
  * The key is made here for this one download, and goes to the hosts through pipes only.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { json } from "node:stream/consumers";
 import { z } from "zod";
+import { ShareSession } from "./share-session.ts";
 
 const documentSchema = z.looseObject({
   id: z.string(),
   source: z.looseObject({ peers: z.array(z.string()) }),
   sha256: z.union([z.string(), z.array(z.string())]),
 });
-const sharing = z.object({ ok: z.literal(true), observed: z.object({ port: z.int() }) });
-
-/** A host that nobody asks any more stops sharing by itself: whoever asked may have been killed. */
-const idleSeconds = 120;
-/** For ssh and the start of hostctl; an older one says nothing. */
-const openMs = 60_000;
-/** Of how many ports from the first on one has to be free. */
-const ports = { port: 8079, ports: 16 };
-
-interface Peer {
-  readonly stack: string;
-  readonly owner: string;
-  readonly address: string;
-}
-
-const onHost = (how: string, stack: string, owner: string, ...words: readonly string[]) =>
-  ["host/on-host.sh", how, stack, owner, ...words] as const;
-
-/** Null when that host cannot share; its own words are on stderr by then. */
-async function openShare({ stack, owner, address }: Peer, keySha256: string, only: readonly string[]) {
-  // Pipes of its own: a shared connection keeps what it was given open until the host stops sharing, and `pulumi up` would wait for that.
-  const child = spawn("sh", onHost("ssh", stack, owner, "share"), { stdio: "pipe", detached: true });
-  const host = address.includes(":") ? "::" : "0.0.0.0";
-  child.stderr.pipe(process.stderr);
-  child.stdin.on("error", () => {});
-  child.stdin.end(JSON.stringify({ host, ...ports, keySha256, only, idleSeconds }));
-  const timer = setTimeout(() => endGroup(child), openMs);
-  for await (const line of createInterface(child.stdout)) {
-    const { data } = sharing.safeParse(jsonOf(line));
-    if (data === undefined) break;
-    clearTimeout(timer);
-    const bare = address.replace(/^\[(.*)\]$/, "$1");
-    const url = `http://${bare.includes(":") ? `[${bare}]` : bare}:${data.observed.port}`;
-    process.stderr.write(`${stack} shares the file at ${url}\n`);
-    return { child, url };
-  }
-  clearTimeout(timer);
-  endGroup(child);
-  process.stderr.write(`note: ${stack} does not share the file\n`);
-  return null;
-}
-
-function jsonOf(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return null;
-  }
-}
-
-/** The ssh below the shell too. */
-function endGroup({ pid, stdout, stderr }: ChildProcess): void {
-  stdout?.destroy();
-  stderr?.destroy();
-  try {
-    if (pid !== undefined) process.kill(-pid);
-  } catch {
-    // It has ended by itself.
-  }
-}
 
 async function main([how = "", stack = "", owner = "", ...words]: readonly string[]): Promise<number> {
   const document = documentSchema.parse(await json(process.stdin));
   const key = randomBytes(32).toString("base64url");
-  const keySha256 = createHash("sha256").update(key).digest("hex");
-  const peers = Array.from({ length: words.length / 3 }, (_, index) => {
+  const order = { keySha256: createHash("sha256").update(key).digest("hex"), only: [document.sha256].flat() };
+  const open = async (index: number): Promise<ShareSession | null> => {
     const [peer = "", peerOwner = "", address = ""] = words.slice(index * 3);
-    return { stack: peer, owner: peerOwner, address };
-  });
-  const opened = await Promise.all(peers.map((peer) => openShare(peer, keySha256, [document.sha256].flat())));
+    const host = { stack: peer, owner: peerOwner, address };
+    try {
+      const session = await ShareSession.open(host, order, process.cwd(), (line) => console.error(line));
+      console.error(`${peer} shares the file at ${session.url}`);
+      return session;
+    } catch (error) {
+      console.error(`note: ${peer} does not share the file: ${error instanceof Error ? error.message : error}`);
+      return null;
+    }
+  };
+  const opened = await Promise.all(Array.from({ length: words.length / 3 }, (_, index) => open(index)));
   const shares = opened.filter((share) => share !== null);
   try {
     const { source } = document;
     const asked = { ...source, peers: [...source.peers, ...shares.map(({ url }) => url)] };
-    const child = spawn("sh", onHost(how, stack, owner, "converge", "model-file"), {
+    const child = spawn("sh", ["host/on-host.sh", how, stack, owner, "converge", "model-file"], {
       stdio: ["pipe", "inherit", "inherit"],
     });
     child.stdin.on("error", () => {});
@@ -97,7 +45,7 @@ async function main([how = "", stack = "", owner = "", ...words]: readonly strin
     const [code] = await once(child, "close");
     return typeof code === "number" ? code : 1;
   } finally {
-    for (const { child } of shares) endGroup(child);
+    for (const share of shares) share[Symbol.dispose]();
   }
 }
 

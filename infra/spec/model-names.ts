@@ -86,6 +86,10 @@ export function partNames(name: string): string[] {
   );
 }
 
+/** Of all parts, given the address of the first. */
+export const partAddresses = (url: string): string[] =>
+  partNames(new URL(url).pathname).map((pathname) => Object.assign(new URL(url), { pathname }).href);
+
 /**
  * The ancestor's rule for MODEL_REPO: the file's name without its ending, and without a part's number or a short `.Q…` quantization before it.
  * A folder keeps its whole name.

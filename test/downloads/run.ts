@@ -184,7 +184,7 @@ const order = (content: Content, url: string) => ({
 
 const total = (played: Readonly<Record<string, number>>) => Object.values(played).reduce((sum, one) => sum + one, 0);
 
-async function timed(work: () => Promise<void>): Promise<number> {
+async function timed(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now();
   await work();
   return (performance.now() - started) / 1000;

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -11,53 +11,33 @@ import { readPeerHosts } from "../../../../infra/model/peer-hosts.ts";
 import { parseHostSpec } from "../../../../infra/spec/parse.ts";
 import { Scratch } from "../../hostctl/scratch.ts";
 import { exampleSpec, hostKey } from "../spec/example.ts";
+import { Homes } from "./homes.ts";
 
-const root = fileURLToPath(new URL("../../../../", import.meta.url));
-
-/** Runs what it is told in the home of that stack's host. As with a shared connection, that has our output open and outlives this process. */
-const ssh = '#!/bin/sh\nHOME="$(cat "$(dirname "$2")/home")"; export HOME\nexec setsid -w sh -c "$4"\n';
-
-async function withHostctl(host: Scratch, folder: string, stack: string): Promise<void> {
-  const current = join(host.home, ".lmstack/current");
-  await mkdir(current, { recursive: true });
-  await symlink(process.execPath, join(current, "node"));
-  await writeFile(join(current, "hostctl.mjs"), `import ${JSON.stringify(join(root, "hostctl/main.ts"))};\n`);
-  await mkdir(join(folder, ".lmstack", stack), { recursive: true });
-  await writeFile(join(folder, ".lmstack", stack, "home"), host.home);
-  await writeFile(join(folder, ".lmstack", stack, "ssh_config"), "");
-}
+const program = fileURLToPath(new URL("../../../../infra/model/shared-file.ts", import.meta.url));
 
 test("a host gets a model's file from another one, which shares it for that download only", {
   timeout: 60_000,
 }, async () => {
   await using box = await Scratch.make({ lmstudio: false });
   await using peer = await Scratch.make({ lmstudio: false });
-  const folder = await mkdtemp(join(tmpdir(), "lmstack-shared-"));
-  try {
-    const content = await readFile(join(peer.models, "alpha.gguf"));
-    const sha256 = createHash("sha256").update(content).digest("hex");
-    await peer.must("converge", "model-file", peer.model("alpha", { sha256 }));
-    for (const [host, stack] of [[box, "box"] as const, [peer, "peer"] as const])
-      await withHostctl(host, folder, stack);
-    await mkdir(join(folder, "infra/host"), { recursive: true });
-    await copyFile(join(root, "infra/host/on-host.sh"), join(folder, "infra/host/on-host.sh"));
-    await writeFile(join(folder, "ssh"), ssh);
-    await chmod(join(folder, "ssh"), 0o755);
+  await using homes = await Homes.make();
+  const content = await readFile(join(peer.models, "alpha.gguf"));
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  await peer.must("converge", "model-file", peer.model("alpha", { sha256 }));
+  await homes.add(box, "box");
+  await homes.add(peer, "peer");
 
-    const words = ["ssh", "box", "-", "peer", "-", "127.0.0.1"];
-    const child = spawn(process.execPath, [join(root, "infra/model/shared-file.ts"), ...words], {
-      cwd: join(folder, "infra"),
-      env: { ...process.env, PATH: `${folder}:${process.env.PATH}` },
-    });
-    child.stdin.end(JSON.stringify(box.model("alpha", { source: { peers: [], file: "alpha.gguf" }, sha256 })));
-    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
-    expect(JSON.parse(stdout)).toMatchObject({ ok: true, changed: [{ what: "model file alpha" }] });
-    expect(stderr).toMatch(/peer shares the file at http:\/\/127\.0\.0\.1:80\d\d\n/);
-    expect(await readFile(join(box.home, ".lmstack/store/sha256", sha256))).toEqual(content);
-  } finally {
-    for (const pid of await peer.processes("share")) process.kill(pid, "SIGKILL");
-    await rm(folder, { recursive: true });
-  }
+  const words = ["ssh", "box", "-", "peer", "-", "127.0.0.1"];
+  const child = spawn(process.execPath, [program, ...words], {
+    cwd: homes.infra,
+    env: { ...process.env, PATH: homes.path },
+  });
+  child.stdin.end(JSON.stringify(box.model("alpha", { source: { peers: [], file: "alpha.gguf" }, sha256 })));
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  expect(JSON.parse(stdout)).toMatchObject({ ok: true, changed: [{ what: "model file alpha" }] });
+  expect(stderr).toMatch(/peer shares the file at http:\/\/127\.0\.0\.1:80\d\d\n/);
+  expect(await readFile(join(box.home, ".lmstack/store/sha256", sha256))).toEqual(content);
+  await expect.poll(() => peer.processes("hostctl")).toEqual([]);
 });
 
 test("hosts that share are found by their stacks, and one that is not there is told by its place in the spec", async () => {
