@@ -3,17 +3,9 @@
  * of a rollout: `up` finds the file in the store, or fetches it from where the spec says.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { configurationOf } from "../cli/stack-spec.ts";
-import { otherOwner } from "../host/shell.ts";
-import { writeSshFiles } from "../host/ssh-files.ts";
-import { stackFolder } from "../host/survey.ts";
-import { readCredentials } from "../model/credentials.ts";
-import { type ShareOrder, ShareSession } from "../model/share-session.ts";
-import { isRemote } from "../spec/host-spec.ts";
-import type { FleetHost } from "./compose.ts";
-import { filesToSpread, type Member, planSpread, type SharedFile } from "./distribution.ts";
+import type { ShareOrder } from "../model/share-session.ts";
+import { type Member, planSpread, type SharedFile } from "./distribution.ts";
 
 /** A host's end of the work; see `ShareSession`. */
 export interface Session extends Disposable {
@@ -166,37 +158,4 @@ class Spreading implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const session of await Promise.all(this.#sessions.values())) session?.[Symbol.dispose]();
   }
-}
-
-const infraFolder = fileURLToPath(new URL("..", import.meta.url));
-
-/**
- * @param lacking ids of models whose file `up` would fetch, by host; hosts that are not in it are left alone
- * @param tell takes what happens on a host, in words
- */
-export async function spreadOverFleet(
-  hosts: readonly FleetHost[],
-  lacking: ReadonlyMap<string, ReadonlySet<string>>,
-  hostBytesPerSecond: number | undefined,
-  tell: (host: string, words: string) => void,
-): Promise<Unserved[]> {
-  const specs = new Map(hosts.map(({ name, spec }) => [name, spec]));
-  const specOf = (host: string) => {
-    const spec = specs.get(host);
-    if (spec === undefined || !isRemote(spec.connection)) throw new Error(`no host behind SSH is named ${host}`);
-    return { spec, connection: spec.connection };
-  };
-  return await spreadFiles(filesToSpread(hosts, lacking), hostBytesPerSecond, {
-    async open(host, order) {
-      const { spec, connection } = specOf(host);
-      await writeSshFiles(connection, stackFolder(host));
-      const way = { stack: host, owner: otherOwner(spec), address: connection.host };
-      return await ShareSession.open(way, order, infraFolder, (line) => tell(host, line));
-    },
-    async credential(host, model) {
-      const configuration = await configurationOf(host);
-      return readCredentials(specOf(host).spec, (key) => configuration[`lmstack:${key}`]).credentials.get(model);
-    },
-    tell,
-  });
 }
