@@ -24,6 +24,7 @@ export default defineConfig({
             "test/browser/**/*.test.ts",
             "test/observability/**/*.test.ts",
             "test/mac-sim/**/*.test.ts",
+            "test/fleet-ci/**/*.test.ts",
           ],
           testTimeout: 2 * minutes,
           hookTimeout: 5 * minutes,

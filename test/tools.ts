@@ -1,5 +1,5 @@
 /**
- * What tests need besides the clone's packages: a browser, a terminal, Prometheus' rule checker, a checker of property lists, and Python packages. Kept outside the clone, so that every
+ * What tests need besides the clone's packages: a browser, a terminal, checkers of Prometheus' rules, of workflows and of property lists, and Python packages. Kept outside the clone, so that every
  * clone of one user shares it; nothing is done when it is there.
  */
 import { existsSync } from "node:fs";
@@ -30,8 +30,8 @@ export async function ensureTestTools(): Promise<TestTools> {
   await ensureTmux();
   if (findOnPath("plistutil") === undefined)
     await ensureDebianPackages(["libplist-utils"], "launchd's files are checked by another parser of them");
-  const promtool = await ensurePromtool();
-  return { pathFolders: promtool === undefined ? [] : [promtool], python: await ensurePython() };
+  const folders = [await ensurePromtool(), await ensureActionlint()];
+  return { pathFolders: folders.filter((folder) => folder !== undefined), python: await ensurePython() };
 }
 
 export async function ensureTmux(): Promise<void> {
@@ -62,6 +62,24 @@ async function ensurePromtool(): Promise<string | undefined> {
     return join(scratch, "tree");
   });
   return programs;
+}
+
+async function ensureActionlint(): Promise<string | undefined> {
+  if (findOnPath("actionlint") !== undefined) return undefined;
+  const version = "v1.7.12";
+  const folder = join(cacheFolder(), `actionlint-${version}`);
+  if (existsSync(folder)) return folder;
+  if (findOnPath("go") === undefined)
+    throw new SetupError("actionlint is needed to check the workflows.", "Install it, or Go, which builds it.");
+  await unpacked(folder, `actionlint: building ${version} with Go`, async (scratch) => {
+    await must(
+      "env",
+      [`GOBIN=${scratch}/bin`, "go", "install", `github.com/rhysd/actionlint/cmd/actionlint@${version}`],
+      scratch,
+    );
+    return join(scratch, "bin");
+  });
+  return folder;
 }
 
 async function ensurePython(): Promise<string> {

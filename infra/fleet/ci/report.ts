@@ -12,9 +12,14 @@ export const hostReport = z.strictObject({
 });
 export type HostReport = z.output<typeof hostReport>;
 
+/** Components and providers are only what holds and reaches the things that are on the host. */
+const state = z.looseObject({ custom: z.boolean(), type: z.string() });
+
 /** As `pulumi preview --json` prints it. */
 const previewed = z.looseObject({
-  steps: z.array(z.looseObject({ op: z.string(), urn: z.string() })).default([]),
+  steps: z
+    .array(z.looseObject({ op: z.string(), urn: z.string(), newState: state.optional(), oldState: state.optional() }))
+    .default([]),
   diagnostics: z.array(z.looseObject({ message: z.string(), severity: z.string() })).default([]),
 });
 
@@ -29,7 +34,10 @@ export function reportOf(host: string, preview: unknown): HostReport {
   return {
     host,
     steps: steps
-      .filter(({ op, urn }) => !quiet.has(op) && !/::pulumi:(pulumi:Stack|providers:\w+)::/.test(urn))
+      .filter(({ op, newState, oldState }) => {
+        const of = newState ?? oldState;
+        return !quiet.has(op) && of?.custom !== false && !of?.type.startsWith("pulumi:");
+      })
       .map(({ op, urn }) => ({ op, resource: urn.split("::").at(-1) ?? urn })),
     drift: said.filter(({ severity }) => severity === "warning").map(({ message }) => message.replace(/^drift: /, "")),
     fault:

@@ -4,14 +4,18 @@ import { leftInventory } from "../../../../../infra/fleet/ci/affected.ts";
 import { markdownOf, type Overview } from "../../../../../infra/fleet/ci/markdown.ts";
 import { reportOf } from "../../../../../infra/fleet/ci/report.ts";
 
-const urn = (type: string, name: string) => `urn:pulumi:box1::lmstack::${type}::${name}`;
+const step = (op: string, type: string, name: string, custom = true) => ({
+  ...{ op, urn: `urn:pulumi:box1::lmstack::${type}::${name}` },
+  newState: { custom, type: type.split("$").at(-1) },
+});
 const report = reportOf("box1", {
   config: { "lmstack:host": "{}" },
   steps: [
-    { op: "update", urn: urn("pulumi:pulumi:Stack", "lmstack-box1") },
-    { op: "same", urn: urn("command:local:Command", "runtime") },
-    { op: "create", urn: urn("pulumi:providers:docker", "docker") },
-    { op: "update", urn: urn("lmstack:index:Models$command:local:Command", "model-coder") },
+    step("update", "pulumi:pulumi:Stack", "lmstack-box1", false),
+    step("same", "command:local:Command", "runtime"),
+    step("create", "lmstack:index:Proxy", "proxy", false),
+    step("create", "lmstack:index:Proxy$pulumi:providers:docker", "docker"),
+    step("update", "lmstack:index:Models$command:local:Command", "model-coder"),
   ],
   diagnostics: [
     { severity: "warning", message: "warning: drift: lmstudio: its server does not answer\n" },
