@@ -1,6 +1,8 @@
 /** `lmstack fleet prometheus`: a folder from which a Prometheus can be started, or that its configuration can take in. */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { parse } from "yaml";
+import { dashboardsSchema, grafanaDashboard } from "../fleet/dashboards.ts";
 import { prometheusFiles, type WrittenFile } from "../fleet/prometheus.ts";
 import { isRemote } from "../spec/host-spec.ts";
 import { isLoopback } from "../spec/rules.ts";
@@ -25,7 +27,7 @@ export async function prometheus({ file, json, to }: PrometheusOptions, folder: 
   const files = prometheusFiles(hosts, (host) => keys.get(host) ?? [], inventory);
   const target = resolve(folder, to);
   await refuseForeign(target, to);
-  const all = [...files, ...(await Promise.all(shippedRules.map(shipped)))];
+  const all = [...files, ...(await Promise.all(shippedRules.map(rulesFile))), ...(await dashboardFiles())];
   for (const one of all) await put(target, one);
   await removeOthers(target, new Set(all.map(({ name }) => name)));
   for (const { name, spec } of hosts)
@@ -38,11 +40,20 @@ export async function prometheus({ file, json, to }: PrometheusOptions, folder: 
   );
 }
 
-const shipped = async (rules: string): Promise<WrittenFile> => ({
-  name: `rules/${rules}`,
-  text: await readFile(join(projectRoot, "images/observability", rules), "utf8"),
-  secret: false,
+const shipped = (name: string): Promise<string> => readFile(join(projectRoot, "images/observability", name), "utf8");
+
+const rulesFile = async (name: string): Promise<WrittenFile> => ({
+  ...{ name: `rules/${name}`, text: await shipped(name), secret: false },
 });
+
+async function dashboardFiles(): Promise<WrittenFile[]> {
+  const dashboards = dashboardsSchema.parse(parse(await shipped("dashboards.yaml")));
+  return Object.entries(dashboards).map(([name, dashboard]) => ({
+    name: `grafana/${name}.json`,
+    text: `${JSON.stringify(grafanaDashboard(name, dashboard), null, 2)}\n`,
+    secret: false,
+  }));
+}
 
 /** A configuration that a person wrote is not ours to write over. */
 async function refuseForeign(target: string, told: string): Promise<void> {

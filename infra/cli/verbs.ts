@@ -142,7 +142,7 @@ onFleet("top")
   .action(async (options: TopOptions) => (await import("./fleet-top.ts")).top(options));
 onFleet("prometheus")
   .description(
-    "write what a Prometheus needs to watch the fleet: targets, keys, rules; its keys are in files that only you can read",
+    "write what a Prometheus needs to watch the fleet: targets, keys, rules, and Grafana's dashboards; keys are in files that only you can read",
   )
   .option("--to <folder>", "where to", ".lmstack/prometheus")
   .action(async (options: PrometheusOptions) => (await import("./fleet-prometheus.ts")).prometheus(options));

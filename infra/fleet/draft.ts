@@ -45,13 +45,12 @@ export function common(a: Part, b: Part): Part {
   return Object.fromEntries(entries);
 }
 
-/** What has to be merged over `under`, a part of `whole`, to have `whole`. */
-export function rest(whole: Part, under: Part): Part {
+/** What has to be merged over `shared`, which `whole` says too, to have `whole`. */
+export function rest(whole: Part, shared: Part): Part {
   const entries = Object.entries(whole).flatMap(([key, value]): [string, unknown][] => {
-    const below = under[key];
-    if (!(key in under)) return [[key, value]];
-    if (!isPart(value) || !isPart(below)) return same(value, below) ? [] : [[key, value]];
-    const own = rest(value, below);
+    const below = shared[key];
+    if (!(key in shared)) return [[key, value]];
+    const own = isPart(value) && isPart(below) ? rest(value, below) : {};
     return Object.keys(own).length > 0 ? [[key, own]] : [];
   });
   return Object.fromEntries(entries);

@@ -5,13 +5,13 @@ import { execa } from "execa";
 import ts from "typescript";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { dashboardsSchema, grafanaDashboard } from "../../infra/fleet/dashboards.ts";
 import { Metrics } from "../../proxy/seeing/metrics.ts";
 import { failureOf, knowsQwen, recordOf } from "../unit/proxy/seeing/records.ts";
 import type { DashboardJson } from "./dashboard-types.ts";
 
 const folder = join(import.meta.dirname, "../../images/observability");
 const ruleFiles = ["alerts", "fleet-rules"];
-const dashboardFile = join(folder, "grafana-dashboard.json");
 
 interface Rule {
   readonly alert?: string;
@@ -20,18 +20,20 @@ interface Rule {
   readonly annotations?: { readonly summary: string; readonly description: string };
 }
 
-const dashboardText = await readFile(dashboardFile, "utf8");
-const dashboard = JSON.parse(dashboardText) as DashboardJson;
+const described = dashboardsSchema.parse(parse(await readFile(join(folder, "dashboards.yaml"), "utf8")));
+const dashboards = Object.entries(described).map(([name, one]) => {
+  const text = JSON.stringify(grafanaDashboard(name, one));
+  return { name, text, json: JSON.parse(text) as DashboardJson };
+});
 const rulesOf = async (file: string): Promise<Rule[]> => {
   const { groups } = parse(await readFile(join(folder, `${file}.yaml`), "utf8")) as { groups: { rules: Rule[] }[] };
   return groups.flatMap(({ rules }) => rules);
 };
 const rules = (await Promise.all(ruleFiles.map(rulesOf))).flat();
 const recorded = rules.flatMap(({ record }) => record ?? []);
-const shownExpressions = dashboard.panels.flatMap((panel) =>
-  panel.type === "row" ? [] : panel.targets.map(({ expr }) => expr),
-);
-const variableQueries = (dashboard.templating?.list ?? []).map(({ query }) => JSON.stringify(query));
+const expressionsOf = ({ panels }: DashboardJson): string[] =>
+  panels.flatMap((panel) => (panel.type === "row" ? [] : panel.targets.map(({ expr }) => expr)));
+const shownExpressions = dashboards.flatMap(({ json }) => expressionsOf(json));
 
 async function promtool(...words: string[]): Promise<void> {
   const { exitCode, all, code } = await execa("promtool", words, { reject: false, all: true });
@@ -119,24 +121,23 @@ describe.each(ruleFiles)("the rules in %s", (file) => {
   });
 });
 
-describe("the dashboard", () => {
-  it("asks only for what the proxy shows", () => {
-    expect(shownExpressions.length).toBeGreaterThan(40);
-    for (const expr of [...shownExpressions, ...variableQueries]) {
-      expectKnown(expr);
-    }
-  });
+it("the dashboards show everything that the proxy counts", () => {
+  const shown = new Set(shownExpressions.flatMap((expr) => selectors(expr).map(({ name }) => name)));
+  const ofProxy = [...series.keys()].filter((name) => name.startsWith("lmstack_") && !/_(?:sum|count)$/.test(name));
+  expect(ofProxy.filter((name) => !shown.has(name))).toEqual([]);
+});
 
-  it("shows everything that the proxy counts", () => {
-    const shown = new Set(shownExpressions.flatMap((expr) => selectors(expr).map(({ name }) => name)));
-    const ofProxy = [...series.keys()].filter((name) => name.startsWith("lmstack_") && !/_(?:sum|count)$/.test(name));
-    expect(ofProxy.filter((name) => !shown.has(name))).toEqual([]);
+describe.each(dashboards)("the dashboard of a $name", ({ text, json }) => {
+  it("asks only for what the proxy shows", () => {
+    const variables = (json.templating?.list ?? []).map(({ query }) => JSON.stringify(query));
+    expect(expressionsOf(json).length).toBeGreaterThan(8);
+    for (const expr of [...expressionsOf(json), ...variables]) expectKnown(expr);
   });
 
   it("has queries that Prometheus understands", async () => {
     const scratch = await mkdtemp(join(tmpdir(), "lmstack-dashboard-"));
     try {
-      const asked = shownExpressions.map((expr, i) => ({
+      const asked = expressionsOf(json).map((expr, i) => ({
         record: `panel:query:${i}`,
         expr: expr.replaceAll("$__rate_interval", "1m").replaceAll(/\$\w+/g, ".*"),
       }));
@@ -148,7 +149,7 @@ describe("the dashboard", () => {
   });
 
   it("says of each panel what it shows, and none covers another", () => {
-    const { panels } = dashboard;
+    const { panels } = json;
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
     const taken = new Map<string, string>();
     for (const panel of panels) {
@@ -166,18 +167,19 @@ describe("the dashboard", () => {
   });
 
   it("is what Grafana's own types call a dashboard, down to each option of each panel", () => {
-    expect(typeErrors(dashboardText)).toEqual([]);
+    expect(typeErrors(text)).toEqual([]);
   });
+});
 
-  it.each([
-    ["an option that no panel has", '"showLegend": true', '"showLegends": true'],
-    ["a value that an option does not know", '"drawStyle": "line"', '"drawStyle": "lines"'],
-    ["a panel of another kind", '"type": "stat"', '"type": "stats"'],
-    ["a member of the wrong type", '"schemaVersion": 41', '"schemaVersion": "41"'],
-  ])("would not be called one with %s", (_, right, wrong) => {
-    expect(dashboardText).toContain(right);
-    expect(typeErrors(dashboardText.replace(right, wrong)).length).toBeGreaterThan(0);
-  });
+it.each([
+  ["an option that no panel has", '"showLegend":true', '"showLegends":true'],
+  ["a value that an option does not know", '"drawStyle":"line"', '"drawStyle":"lines"'],
+  ["a panel of another kind", '"type":"stat"', '"type":"stats"'],
+  ["a member of the wrong type", '"schemaVersion":41', '"schemaVersion":"41"'],
+])("would not be called a dashboard with %s", (_, right, wrong) => {
+  const text = dashboards[0]?.text ?? "";
+  expect(text).toContain(right);
+  expect(typeErrors(text.replace(right, wrong)).length).toBeGreaterThan(0);
 });
 
 /** What tsc says of this JSON as a literal of `DashboardJson`. */
