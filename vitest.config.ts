@@ -23,6 +23,7 @@ export default defineConfig({
             "test/clients/**/*.test.ts",
             "test/browser/**/*.test.ts",
             "test/observability/**/*.test.ts",
+            "test/gateway/**/*.test.ts",
             "test/mac-sim/**/*.test.ts",
             "test/fleet-ci/**/*.test.ts",
           ],

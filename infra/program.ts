@@ -1,6 +1,7 @@
-/** One stack, one host: what `pulumi up` makes, in its order. */
+/** One stack, one host: what `pulumi up` makes, in its order. A stack that names an inventory is the gateway of many. */
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { CliFault } from "./cli/fault.ts";
 import { codexArtifacts, profileName } from "./codex/artifacts.ts";
 import { writeArtifacts } from "./codex/write.ts";
 import { hostProof, hostRuntime, type Target } from "./host/call.ts";
@@ -24,9 +25,13 @@ import { shortHash, stableJson } from "./spec/stable-json.ts";
 /** @throws pulumi.RunError, which prints without a stack, for what a person has to put right. */
 export async function deploy(): Promise<pulumi.Inputs> {
   try {
-    return await program();
+    const inventory = new pulumi.Config("lmstack").get("gateway");
+    if (inventory === undefined) return await program();
+    // Only here: a host's stack starts without what knows of fleets.
+    const { deployGateway } = await import("./fleet/gateway/component.ts");
+    return await deployGateway(inventory, pulumi.getStack(), secretLookup);
   } catch (error) {
-    throw error instanceof Faults ? new pulumi.RunError(error.message) : error;
+    throw error instanceof Faults || error instanceof CliFault ? new pulumi.RunError(error.message) : error;
   }
 }
 

@@ -15,6 +15,9 @@ const openai = "openai==3.57.0";
 const llmComply = "llm-comply==0.5.0 --hash=sha256:a9e2442915d233087b30abcb38bd4333d5878ae0e7c80b0d93e8b9f006843e9b\n";
 const jsonschema = "jsonschema==4.26.0";
 
+/** Where Debian puts HAProxy, which is not on everybody's PATH. */
+const sbin = "/usr/sbin";
+
 export interface TestTools {
   /** Put in front of PATH for the tests. */
   readonly pathFolders: readonly string[];
@@ -30,7 +33,10 @@ export async function ensureTestTools(): Promise<TestTools> {
   await ensureTmux();
   if (findOnPath("plistutil") === undefined)
     await ensureDebianPackages(["libplist-utils"], "launchd's files are checked by another parser of them");
-  const folders = [await ensurePromtool(), await ensureActionlint()];
+  if (findOnPath("haproxy", `${process.env.PATH}:${sbin}`) === undefined || findOnPath("socat") === undefined)
+    await ensureDebianPackages(["haproxy", "socat"], "the gateway of a fleet is a real HAProxy");
+  const ofGateway = findOnPath("haproxy") === undefined ? sbin : undefined;
+  const folders = [await ensurePromtool(), await ensureActionlint(), ofGateway];
   return { pathFolders: folders.filter((folder) => folder !== undefined), python: await ensurePython() };
 }
 

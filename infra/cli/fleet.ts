@@ -11,6 +11,7 @@ import { agree } from "./ask.ts";
 import { changeLines } from "./change-lines.ts";
 import { exitCodes, UsageFault } from "./fault.ts";
 import { inventoryAt } from "./fleet-file.ts";
+import { syncGateway } from "./fleet-gateway.ts";
 import { progress } from "./progress.ts";
 import { askPulumi, projectRoot, stackNames } from "./pulumi.ts";
 import { findStack, type StackFile, stackFile, writeStack } from "./stack-file.ts";
@@ -38,13 +39,13 @@ export interface FleetFiles extends Inventory {
 }
 
 export async function filesOf(path: string, folder: string): Promise<FleetFiles> {
-  const { inventory, hosts, policy } = await inventoryAt(path, folder);
+  const { inventory, hosts, policy, gateway } = await inventoryAt(path, folder);
   const files = await Promise.all(hosts.map((host) => fileOf(host, inventory, folder)));
   const own = new Set(files.map(({ file }) => file.name));
   const others = (await readdir(folder)).filter((name) => /^Pulumi\..+\.yaml$/.test(name) && !own.has(name));
   const texts = await Promise.all(others.map((name) => readFile(join(folder, name), "utf8")));
   const left = others.filter((name, index) => isOfFleet(texts[index] as string, name));
-  return { hosts, policy, inventory, files, left };
+  return { hosts, policy, gateway, inventory, files, left };
 }
 
 async function fileOf(host: FleetHost, inventory: string, folder: string): Promise<HostFile> {
@@ -109,9 +110,11 @@ export async function sync(options: SyncOptions, folder: string = projectRoot): 
     const { after } = await fileOf(host, fleet.inventory, folder);
     await writeStack(file, after);
   }
-  const written = differing.map(({ file }) => file.name);
+  const ofGateway = fleet.gateway === null ? [] : await syncGateway(fleet.gateway, options.file, folder);
+  const written = [...differing.map(({ file }) => file.name), ...ofGateway];
   if (json) console.log(JSON.stringify({ ok: true, written, left: fleet.left }));
-  console.error(`${written.length} of ${fleet.files.length} stack files written. Next: \`npx lmstack fleet plan\``);
+  const all = fleet.files.length + (fleet.gateway === null ? 0 : 1);
+  console.error(`${written.length} of ${all} stack files written. Next: \`npx lmstack fleet plan\``);
 }
 
 async function makeStacks(files: readonly HostFile[], folder: string): Promise<void> {

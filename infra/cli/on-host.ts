@@ -1,12 +1,12 @@
 /** A shell script on a stack's host, through its one ssh configuration, as the owner of LM Studio. */
 import { execa } from "execa";
-import { asOwner } from "../host/shell.ts";
+import { type Account, asOwner } from "../host/shell.ts";
 import { alias } from "../host/ssh-config.ts";
 import { stackFolder } from "../host/survey.ts";
 import { type HostSpec, isRemote } from "../spec/host-spec.ts";
 
 /** Program and arguments. The configuration has to be written already. */
-export function onHost(spec: HostSpec, stack: string, script: string): [program: string, args: string[]] {
+export function onHost(spec: Account, stack: string, script: string): [program: string, args: string[]] {
   const words = asOwner(spec, script);
   return isRemote(spec.connection)
     ? ["ssh", ["-F", `${stackFolder(stack)}/ssh_config`, alias, words]]

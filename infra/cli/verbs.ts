@@ -5,6 +5,7 @@ import type { CodexOptions } from "./codex.ts";
 import type { CheckOptions } from "./codex-check.ts";
 import { exitCodesHelp } from "./fault.ts";
 import type { FleetOptions, SyncOptions } from "./fleet.ts";
+import type { DrainOptions } from "./fleet-gateway.ts";
 import type { PrometheusOptions } from "./fleet-prometheus.ts";
 import type { TopOptions } from "./fleet-top.ts";
 import { prepareCommand } from "./host-prepare.ts";
@@ -148,6 +149,30 @@ onFleet("prometheus")
   .action(async (options: PrometheusOptions) => (await import("./fleet-prometheus.ts")).prometheus(options));
 
 program.addCommand(ciCommand());
+
+const gateway = fleet
+  .command("gateway")
+  .description("the one endpoint in front of all hosts; `lmstack up` of its stack puts it there");
+const onGateway = (name: string): Command =>
+  gateway
+    .command(name)
+    .option("--file <path>", "the inventory", "fleet.yaml")
+    .option("--json", "print one JSON document on standard output, and nothing else there");
+onGateway("show")
+  .description("HAProxy's configuration as the inventory makes it; touches nothing")
+  .action(async (options: FleetOptions) => (await import("./fleet-gateway.ts")).show(options));
+onGateway("status")
+  .description("each host as the gateway sees it: whether it serves, what runs there and what waits for it")
+  .action(async (options: FleetOptions) => (await import("./fleet-gateway.ts")).status(options));
+onGateway("drain")
+  .description("send a host nothing more, and wait until what runs there has ended")
+  .argument("<host>", "as the inventory calls it")
+  .option("--seconds <number>", "wait no longer", "600")
+  .action(async (host: string, options: DrainOptions) => (await import("./fleet-gateway.ts")).drain(host, options));
+onGateway("undrain")
+  .description("let a host serve again, and wait until the gateway finds that it does")
+  .argument("<host>", "as the inventory calls it")
+  .action(async (host: string, options: FleetOptions) => (await import("./fleet-gateway.ts")).undrain(host, options));
 
 const codex = program.command("codex").description("the Codex CLI on this machine");
 const codexOptions = (command: Command): Command =>

@@ -4,9 +4,12 @@ import type { z } from "zod";
 import { type Fault, Faults, fault, faultsOf, nearest, shown } from "../spec/faults.ts";
 import { type HostSpec, isRemote, sections } from "../spec/host-spec.ts";
 import { checkHostSpec, keysOf } from "../spec/parse.ts";
+import { reachFaults } from "./gateway/reach.ts";
 import {
   fleetJsonSchema,
   fleetSchema,
+  type GatewaySpec,
+  gatewaySchema,
   type Host,
   hostSchema,
   type Policy,
@@ -30,6 +33,7 @@ export interface FleetHost {
 export interface Inventory {
   readonly hosts: readonly FleetHost[];
   readonly policy: Policy;
+  readonly gateway: GatewaySpec | null;
 }
 
 type Entries<T> = readonly (readonly [name: string, entry: T])[];
@@ -80,16 +84,20 @@ export function readFleet(text: string, file: string): Inventory {
     return { name, host, layers, declared, ...checkHostSpec(declared) };
   });
   faults.push(...specFaults(composed, document.contents));
-  faults.push(...sameHostFaults(composed.flatMap(({ name, spec }) => (spec ? [[name, spec] as const] : []))));
+  const specs = composed.flatMap(({ name, spec }) => (spec ? [[name, spec] as const] : []));
+  faults.push(...sameHostFaults(specs));
+  const gateway = gatewaySchema.safeParse(raw.gateway).data;
+  if (gateway !== undefined) faults.push(...reachFaults(gateway, new Map(specs)));
   const placed = faults.map((one) => {
     const { offset } = deepest(document.contents, one.where);
     return { ...one, where: `${file}:${lineCounter.linePos(offset).line} ${one.where}` };
   });
   if (placed.length > 0 || !form.success) throw new Faults(title, placed);
 
-  const { groups, rollout } = form.data;
+  const { groups, rollout, gateway: front = null } = form.data;
   return {
     policy: rollout,
+    gateway: front,
     hosts: composed.flatMap(({ name, host: { labels }, declared, spec }) =>
       spec === undefined
         ? []

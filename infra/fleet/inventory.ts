@@ -3,7 +3,7 @@
  * `HostSpec`; only what comes out of them for one host is a whole one, and is judged by the rules of every other spec.
  */
 import { z } from "zod";
-import { identifier } from "../spec/host-spec.ts";
+import { identifier, port, sections } from "../spec/host-spec.ts";
 import { hostJsonSchema } from "../spec/parse.ts";
 
 const part = z
@@ -64,16 +64,39 @@ export const hostSchema = z.strictObject({
   spec: part.default({}).describe("What is this host's own"),
 });
 
+/** One HAProxy in front of all hosts, a service of the user who connects. */
+export const gatewaySchema = z.strictObject({
+  stack: identifier.default("gateway").describe("Name of its stack"),
+  connection: sections.connection,
+  bind: z.string().min(1).default("0.0.0.0"),
+  port: port.default(8080),
+  tls: z
+    .string()
+    .startsWith("/", "an absolute path")
+    .optional()
+    .describe("PEM file with key and chain, or a folder of such, on the gateway's machine"),
+  metrics: z
+    .strictObject({ bind: z.string().min(1).default("127.0.0.1"), port: port.default(8404) })
+    .prefault({})
+    .describe("Where Prometheus finds HAProxy's own figures"),
+  baseUrl: z
+    .url({ protocol: /^https?$/, error: "an address with http or https" })
+    .optional()
+    .describe("Where clients reach it, ending in /v1"),
+});
+
 const fleet = z.strictObject({
   profiles: z.record(identifier, profileSchema).default({}).describe("Parts of a spec that hosts share"),
   groups: z.record(identifier, selector).default({}).describe("Hosts that stand in for each other, by label"),
   hosts: z.record(identifier, hostSchema).describe("By the name of the host's stack"),
   rollout: policySchema.prefault({}),
+  gateway: gatewaySchema.optional().describe("One endpoint for all hosts"),
 });
 
 export const fleetSchema = fleet;
 export type Profile = z.output<typeof profileSchema>;
 export type Host = z.output<typeof hostSchema>;
+export type GatewaySpec = z.output<typeof gatewaySchema>;
 export type Policy = z.output<typeof policySchema>;
 export type MaintenanceWindow = Policy["windows"][number];
 export type Selector = Readonly<Record<string, string>>;

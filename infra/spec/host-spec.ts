@@ -7,7 +7,7 @@ import * as z from "zod";
 import { kvCacheTypes } from "./kv-cache.ts";
 import { searchSchema } from "./proxy-config.ts";
 
-const port = z.int().min(1).max(65535);
+export const port = z.int().min(1).max(65535);
 const hex = (digits: number) =>
   z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `${digits} hexadecimal digits in lower case`);
 const become = z.enum(["sudo", "none"]).describe("sudo = `sudo -n` for services; none = only what the user may do");
