@@ -5,7 +5,8 @@
 import { request } from "undici";
 import { CliFault } from "../cli/fault.ts";
 import { type Keys, ownKey } from "../proxy/keys.ts";
-import { baseUrl, type HostSpec } from "../spec/host-spec.ts";
+import { baseUrl, type HostSpec, isRemote } from "../spec/host-spec.ts";
+import { isLoopback } from "../spec/rules.ts";
 
 export interface Reading {
   /** Of a clock that only goes forward, in milliseconds. */
@@ -166,9 +167,16 @@ const unescaped = (value: string): string =>
 
 const numberOf = (text: string): number => Number(text.replace(/^([+-]?)Inf$/, "$1Infinity"));
 
+/** Of the host itself: `codex.baseUrl` may well be the gateway's, and is asked only where nothing else is reached from here. */
+export function metricsUrl(spec: HostSpec): URL {
+  const { baseUrl: _, ...codex } = spec.codex;
+  const open = isRemote(spec.connection) && !isLoopback(spec.proxy.bind);
+  return new URL("/metrics", baseUrl(open ? { ...spec, codex } : spec));
+}
+
 /** @throws CliFault with the address, what was found there and what to do */
 export async function askMetrics(spec: HostSpec, keys: Keys, ended?: AbortSignal): Promise<Reading> {
-  const address = new URL("/metrics", baseUrl(spec));
+  const address = metricsUrl(spec);
   const key = ownKey(keys);
   const fails = (found: string, next: string, cause?: unknown): CliFault =>
     new CliFault(`${address}: ${found}. Next: ${next}`, { cause });

@@ -2,8 +2,8 @@
 import { stringify } from "yaml";
 import { type Key, type Keys, ownKey } from "../proxy/keys.ts";
 import { Faults, fault } from "../spec/faults.ts";
-import { baseUrl } from "../spec/host-spec.ts";
 import type { FleetHost } from "./compose.ts";
+import { metricsUrl } from "./metrics.ts";
 
 export interface WrittenFile {
   /** Within the folder. */
@@ -24,20 +24,20 @@ export function prometheusFiles(
   keysOf: (host: string) => Keys,
   inventory: string,
 ): WrittenFile[] {
-  const shared = Map.groupBy(hosts, ({ spec }) => new URL(baseUrl(spec)).host);
+  const shared = Map.groupBy(hosts, ({ spec }) => metricsUrl(spec).host);
   const faults = [...shared].flatMap(([address, [first, ...others]]) =>
     others.map(({ name }) =>
       fault(
-        `hosts.${name}.spec.codex.baseUrl`,
+        `hosts.${name}.spec.proxy`,
         `${address}, as hosts.${first?.name}`,
         "an address of its own",
-        "leave it out: clients of the gateway have its address by themselves",
+        "give each a port of its own, or leave out a codex.baseUrl that both have",
       ),
     ),
   );
   if (faults.length > 0) throw new Faults("hosts cannot be told apart, nothing was written:", faults);
 
-  const scraped = hosts.map((host) => ({ host, key: scrapeKey(keysOf(host.name)), url: new URL(baseUrl(host.spec)) }));
+  const scraped = hosts.map((host) => ({ host, key: scrapeKey(keysOf(host.name)), url: metricsUrl(host.spec) }));
   // One configuration has one key, so hosts with the same one share it. What a key is must not show in a name.
   const groups = [...Map.groupBy(scraped, ({ key, url }) => `${url.protocol} ${key?.value ?? ""}`).values()];
   const named = groups.map((members, index) => ({ members, name: index === 0 ? job : `${job}-${index + 1}` }));

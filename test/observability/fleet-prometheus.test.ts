@@ -41,7 +41,7 @@ hosts:
 ${ports
   .map(
     (port, index) =>
-      `  box${index}: {profile: p, labels: {site: ams}, spec: {connection: {host: 10.0.0.${index}, user: gpu, hostKey: "${hostKey}"}, codex: {baseUrl: "http://127.0.0.1:${port}/v1"}}}`,
+      `  box${index}: {profile: p, labels: {site: ams}, spec: {connection: {host: 127.0.0.1, port: ${port}, user: gpu, hostKey: "${hostKey}"}, proxy: {port: ${port}}}}`,
   )
   .join("\n")}
 `;

@@ -118,6 +118,7 @@ it("every label and number that a Prometheus client writes is read back", async 
         );
       },
     ),
+    { numRuns: 40 },
   );
 });
 
@@ -131,7 +132,15 @@ describe("a host that is asked", () => {
     await new Promise((resolve) => server.once("listening", resolve));
     closing.push(() => server.close());
     const { port } = server.address() as AddressInfo;
-    return { asked, of: { ...spec, codex: { ...spec.codex, baseUrl: `http://127.0.0.1:${port}/v1` } }, server };
+    return {
+      asked,
+      of: {
+        ...spec,
+        proxy: { ...spec.proxy, bind: "127.0.0.1" },
+        codex: { ...spec.codex, baseUrl: `http://127.0.0.1:${port}/v1` },
+      },
+      server,
+    };
   };
   const keys = [{ id: "team-a", models: ["*"], admin: false, value: "the-key-of-team-a" }];
 

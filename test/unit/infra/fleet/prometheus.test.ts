@@ -59,6 +59,7 @@ it("a key that is called prometheus is taken before those of people", () => {
 
 it("a host behind TLS is asked so, by the port that its address means", () => {
   const safe = host("safe", "10.0.0.1", (spec) => {
+    spec.proxy.bind = "127.0.0.1";
     spec.codex = { baseUrl: "https://box.example/v1" };
   });
   expect(jobs(prometheusFiles([safe, host("b", "10.0.0.2")], () => [], "fleet.yaml"))).toMatchObject([
@@ -67,12 +68,25 @@ it("a host behind TLS is asked so, by the port that its address means", () => {
   ]);
 });
 
-it("two hosts with one address are refused: each would be taken for the other", () => {
-  const same = (name: string, address: string) =>
+it("each host is asked itself, although clients are sent to the gateway", () => {
+  const behind = (name: string, address: string) =>
     host(name, address, (spec) => {
       spec.codex = { baseUrl: "http://gateway:8080/v1" };
     });
-  expect(() => prometheusFiles([same("a", "10.0.0.1"), same("b", "10.0.0.2")], () => [], "fleet.yaml")).toThrow(
-    /nothing was written:[\s\S]*hosts\.b\.spec\.codex\.baseUrl: found gateway:8080, as hosts\.a/,
+  const hosts = [behind("a", "10.0.0.1"), behind("b", "10.0.0.2")];
+  expect(jobs(prometheusFiles(hosts, () => [], "fleet.yaml"))).toMatchObject([
+    {
+      hosts: [
+        ["a", "10.0.0.1:8080"],
+        ["b", "10.0.0.2:8080"],
+      ],
+    },
+  ]);
+});
+
+it("two hosts with one address are refused: each would be taken for the other", () => {
+  const hosts = [host("a", "10.0.0.1"), host("b", "10.0.0.1")];
+  expect(() => prometheusFiles(hosts, () => [], "fleet.yaml")).toThrow(
+    /nothing was written:[\s\S]*hosts\.b\.spec\.proxy: found 10\.0\.0\.1:8080, as hosts\.a/,
   );
 });
