@@ -131,15 +131,17 @@ export async function plan({ file, json }: FleetOptions): Promise<void> {
 }
 
 /** @param only hosts that may be changed; all when absent */
-export async function planOf({ hosts, policy, files }: FleetFiles, only?: ReadonlySet<string>): Promise<Plan> {
-  const refusals = new Map(
-    files.flatMap(({ host, edits }) => (edits.length > 0 ? [[host.name, editedBy(edits)]] : [])),
-  );
-  const looking = lookAtFleet(hosts, refusals);
+export async function planOf(fleet: FleetFiles, only?: ReadonlySet<string>): Promise<Plan> {
+  const { hosts, policy } = fleet;
+  const looking = lookAtFleet(hosts, refusalsOf(fleet));
   const seen = await progress(`looking at ${hosts.length} ${hosts.length === 1 ? "host" : "hosts"}`, looking);
   const now = Temporal.Now.instant();
   return only === undefined ? planRollout(seen, policy, now) : planOnly(only, seen, policy, now);
 }
+
+/** What somebody changed by hand is not lost by a rollout either. */
+export const refusalsOf = ({ files }: FleetFiles): ReadonlyMap<string, Refusal> =>
+  new Map(files.flatMap(({ host, edits }) => (edits.length > 0 ? [[host.name, editedBy(edits)]] : [])));
 
 const editedBy = (edits: readonly Fault[]): Refusal => ({
   why: `its stack file was edited by hand: ${few(edits.map(({ where }) => where))}`,

@@ -14,6 +14,11 @@ async function environment(): Promise<Record<string, string>> {
   return await setUp;
 }
 
+/** For the Automation API, which has the environment of this process. */
+export async function useEngine(): Promise<void> {
+  Object.assign(process.env, await environment());
+}
+
 let setUp: Promise<Record<string, string>> | undefined;
 
 async function printedEnvironment(): Promise<Record<string, string>> {

@@ -7,6 +7,7 @@ import { exitCodesHelp } from "./fault.ts";
 import type { FleetOptions, SyncOptions } from "./fleet.ts";
 import type { DrainOptions } from "./fleet-gateway.ts";
 import type { PrometheusOptions } from "./fleet-prometheus.ts";
+import type { RollbackOptions, RolloutOptions } from "./fleet-rollout.ts";
 import type { TopOptions } from "./fleet-top.ts";
 import { prepareCommand } from "./host-prepare.ts";
 import type { KeysOptions } from "./keys.ts";
@@ -149,6 +150,30 @@ onFleet("prometheus")
   .action(async (options: PrometheusOptions) => (await import("./fleet-prometheus.ts")).prometheus(options));
 
 program.addCommand(ciCommand());
+
+onFleet("rollout")
+  .description(
+    "bring every host to what the inventory says: a canary first, which is watched, then the others by waves; at the first failure they go back by themselves",
+  )
+  .option("--revision <name>", "what the inventory comes from, such as a git commit; kept in the history")
+  .option("--resume", "go on with the rollout that was paused or whose runner is gone")
+  .action(async (options: RolloutOptions) => (await import("./fleet-rollout.ts")).rollout(options));
+onFleet("rollback")
+  .description("a rollout back to what the hosts had when an earlier one was over")
+  .option("--to <number>", "of the rollout, as `lmstack fleet history` has it; the one before the last when left out")
+  .action(async (options: RollbackOptions) => (await import("./fleet-rollout.ts")).rollback(options));
+onFleet("status")
+  .description("the last rollout, host by host, and who runs it")
+  .action(async (options: FleetOptions) => (await import("./fleet-rollout.ts")).status(options));
+onFleet("pause")
+  .description("stop the running rollout when its wave is through; `rollout --resume` goes on")
+  .action(async (options: FleetOptions) => (await import("./fleet-rollout.ts")).pause(options));
+onFleet("abort")
+  .description("stop the running rollout when its wave is through, and take back what it has changed")
+  .action(async (options: FleetOptions) => (await import("./fleet-rollout.ts")).abort(options));
+onFleet("history")
+  .description("rollouts with who, what, when and how they ended; the last twenty")
+  .action(async (options: FleetOptions) => (await import("./fleet-rollout.ts")).history(options));
 
 const gateway = fleet
   .command("gateway")

@@ -1,11 +1,11 @@
 /** Looks at every host of a fleet, a few at a time, and changes nothing: what a plan is made from. */
 import { Readable } from "node:stream";
-import { configurationOf, keysOf } from "../cli/stack-spec.ts";
+import { type Configuration, configurationOf, keysOf } from "../cli/stack-spec.ts";
 import { type Bundles, buildBundles } from "../host/runtime.ts";
 import { surveyHost } from "../host/survey.ts";
-import { keysFingerprint } from "../proxy/keys.ts";
+import { type Keys, keysFingerprint } from "../proxy/keys.ts";
 import type { FleetHost } from "./compose.ts";
-import { askMetrics, busyOf } from "./metrics.ts";
+import { askMetrics, busyOf, type Reading } from "./metrics.ts";
 import type { Refusal, SeenHost } from "./plan.ts";
 import { refusalOf } from "./refusal.ts";
 import { seenHost, sitesOf, unseen } from "./seen.ts";
@@ -14,34 +14,51 @@ import { seenHost, sitesOf, unseen } from "./seen.ts";
 const atOnce = 8;
 
 /** @param refusals of hosts that must not be changed, by their name */
-export async function lookAtFleet(
-  hosts: readonly FleetHost[],
-  refusals: ReadonlyMap<string, Refusal>,
-): Promise<SeenHost[]> {
-  const sites = sitesOf(hosts);
-  const building = buildBundles();
-  const looks = Readable.from(hosts).map((host: FleetHost) => lookAt(host, refusals.get(host.name), sites, building), {
-    concurrency: atOnce,
-  });
-  return await looks.toArray();
-}
+export const lookAtFleet = (hosts: readonly FleetHost[], refusals: ReadonlyMap<string, Refusal>): Promise<SeenHost[]> =>
+  new FleetLooks(hosts).all(hosts, refusals);
 
-async function lookAt(
-  host: FleetHost,
-  refusal: Refusal | undefined,
-  sites: ReadonlyMap<string, string>,
-  building: Promise<Bundles>,
-): Promise<SeenHost> {
-  const { name, spec } = host;
-  try {
-    const keys = keysOf(spec, await configurationOf(name));
-    const [survey, busy] = await Promise.all([
-      surveyHost(spec, name, keysFingerprint(keys, name), async () => null, building),
-      // It may be older, down, or out of reach from here.
-      askMetrics(spec, keys).then(busyOf, () => null),
-    ]);
-    return seenHost(host, survey, survey.facts?.observed ?? null, busy, sites, refusal ?? null);
-  } catch (error) {
-    return unseen(host, refusal ?? refusalOf(name, error));
+/** Looks again and again: what does not change between two of them is asked for once. */
+export class FleetLooks {
+  readonly #sites: ReadonlyMap<string, string>;
+  readonly #building: Promise<Bundles> = buildBundles();
+  readonly #configurations = new Map<string, Promise<Configuration>>();
+
+  constructor(hosts: readonly FleetHost[]) {
+    this.#sites = sitesOf(hosts);
+  }
+
+  async all(hosts: readonly FleetHost[], refusals: ReadonlyMap<string, Refusal>): Promise<SeenHost[]> {
+    const looks = Readable.from(hosts).map((host: FleetHost) => this.at(host, refusals.get(host.name)), {
+      concurrency: atOnce,
+    });
+    return await looks.toArray();
+  }
+
+  async at(host: FleetHost, refusal?: Refusal): Promise<SeenHost> {
+    const { name, spec } = host;
+    try {
+      const keys = await this.#keys(host);
+      const [survey, busy] = await Promise.all([
+        surveyHost(spec, name, keysFingerprint(keys, name), async () => null, this.#building),
+        // It may be older, down, or out of reach from here.
+        askMetrics(spec, keys).then(busyOf, () => null),
+      ]);
+      return seenHost(host, survey, survey.facts?.observed ?? null, busy, this.#sites, refusal ?? null);
+    } catch (error) {
+      return unseen(host, refusal ?? refusalOf(name, error));
+    }
+  }
+
+  /** Null when it cannot be had, for whatever reason. */
+  async reading(host: FleetHost): Promise<Reading | null> {
+    return await this.#keys(host)
+      .then((keys) => askMetrics(host.spec, keys))
+      .catch(() => null);
+  }
+
+  async #keys({ name, spec }: FleetHost): Promise<Keys> {
+    const asked = this.#configurations.get(name) ?? configurationOf(name);
+    this.#configurations.set(name, asked);
+    return keysOf(spec, await asked);
   }
 }

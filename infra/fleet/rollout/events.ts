@@ -47,13 +47,10 @@ export type Happening =
 /** `at` is an ISO moment. */
 export type RolloutEvent = { readonly at: string; readonly rollout: number } & Happening;
 
-/** A line for a log; null for what only moves a display. */
-export function eventLine(event: RolloutEvent): string | null {
-  const words = wordsOf(event);
-  return words === null ? null : `${event.at.slice(11, 19)} ${words}`;
-}
+/** A line for a log. */
+export const eventLine = (event: RolloutEvent): string => `${event.at.slice(11, 19)} ${wordsOf(event)}`;
 
-function wordsOf(event: RolloutEvent): string | null {
+function wordsOf(event: RolloutEvent): string {
   switch (event.event) {
     case "begun":
       return `rollout ${event.rollout}${event.resumed ? " goes on" : ""}: ${count(event.hosts.length)}${event.revision ? `, revision ${event.revision}` : ""}`;
