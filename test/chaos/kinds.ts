@@ -56,7 +56,7 @@ export const kinds = [
   },
   {
     name: "daemon-dies-on",
-    happens: "the daemon is killed again and again for 45 s",
+    happens: "the daemon is killed each time that it is back, twelve times at most",
     ending: "all quarantined",
     because:
       "a repair that does not hold is tried every five minutes only, `lmstack status` says why, and `up` at once",

@@ -83,7 +83,12 @@ export const strikes: Readonly<Record<KindName, Act>> = {
     await springTraps(scene.place.box.host);
   },
   "supervisor-hangs": onHost("kill -STOP $(systemctl show -p MainPID --value lmstack-supervisor.service)"),
-  "daemon-dies-on": onHost(`for round in $(seq 18); do ${killDaemon}; sleep 2.5; done`),
+  // By deaths, not by seconds: on a slow machine it takes longer each time to come back.
+  "daemon-dies-on": onHost(`for death in $(seq 12); do
+  for moment in $(seq 160); do ! pgrep -x llmster > /dev/null || break; sleep 0.25; done
+  ${killDaemon} || break
+  sleep 1
+done`),
   "proxy-killed": onHost(killProxy),
   "dockerd-killed": onHost("pkill -9 -x dockerd"),
   reboot: ({ place }) => place.box.host.reboot(),
