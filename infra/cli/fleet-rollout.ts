@@ -19,7 +19,7 @@ import { PulumiFleet } from "../fleet/rollout/pulumi-fleet.ts";
 import { historyLines, statusLines } from "../fleet/rollout/report.ts";
 import { runRollout } from "../fleet/rollout/run.ts";
 import { StackJournal } from "../fleet/rollout/store.ts";
-import { asSeen, begin, type Me, refuseUnlessFree, resume } from "../fleet/rollout/take.ts";
+import { asSeen, awaitSilence, begin, type Me, refuseUnlessFree, resume } from "../fleet/rollout/take.ts";
 import { stableJson } from "../spec/stable-json.ts";
 import { CliFault, exitCodes, UsageFault } from "./fault.ts";
 import { type FleetFiles, type FleetOptions, filesOf, refusalsOf } from "./fleet.ts";
@@ -173,6 +173,7 @@ class Command {
 
   async resumed(): Promise<void> {
     const fleet = this.#effects();
+    await awaitSilence(fleet, here, console.error, new AbortController().signal);
     const { lease } = this.journal;
     this.journal = await resume(fleet, this.#me, here);
     this.#former = lease;

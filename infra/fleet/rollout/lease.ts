@@ -2,9 +2,9 @@
 import type { Lease } from "./journal.ts";
 
 /** A runner that lives says so this often. */
-export const heartbeatSeconds = 20;
+export const heartbeatSeconds = 15;
 /** Without a word for this long it is taken for dead, wherever it ran. */
-export const silenceSeconds = 120;
+export const silenceSeconds = 90;
 
 export interface Here {
   readonly machine: string;
@@ -14,6 +14,8 @@ export interface Here {
 
 export interface Held {
   readonly alive: boolean;
+  /** Only time can show whether it lives. */
+  readonly far: boolean;
   /** Who, where, since when nothing was heard. */
   readonly words: string;
   /** What whoever wants it can do. */
@@ -25,12 +27,12 @@ export function heldBy(lease: Lease, now: Temporal.Instant, here: Here): Held {
   const own = lease.machine === here.machine;
   const gone = own ? !here.runs(lease.pid) : silent >= silenceSeconds;
   const words = `${lease.user} on ${lease.machine} (process ${lease.pid}), last heard of ${silent} s ago`;
-  if (gone) return { alive: false, words, next: "`npx lmstack fleet rollout --resume`" };
+  if (gone) return { alive: false, far: !own, words, next: "`npx lmstack fleet rollout --resume`" };
   const when = own
     ? "when that process has ended"
     : `in ${silenceSeconds - silent} s if nothing is heard of it till then`;
   return {
-    ...{ alive: true, words },
+    ...{ alive: true, far: !own, words },
     next: `\`npx lmstack fleet status\` shows it; \`npx lmstack fleet pause\` or \`abort\` ends it; \`npx lmstack fleet rollout --resume\` takes it over ${when}`,
   };
 }

@@ -2,7 +2,7 @@
 
 import { CliFault } from "../../cli/fault.ts";
 import type { SeenHost } from "../plan.ts";
-import type { Effects } from "./effects.ts";
+import type { Effects, Say } from "./effects.ts";
 import {
   begun,
   type HostEntry,
@@ -14,6 +14,8 @@ import {
   withNewest,
 } from "./journal.ts";
 import { type Here, heldBy } from "./lease.ts";
+
+const lookSeconds = 5;
 
 export type Me = Omit<Lease, "heartbeat">;
 
@@ -43,6 +45,22 @@ export async function begin(
     const by = { user: me.user, machine: me.machine };
     return { ...begun(before, { ...wanted, by, at }), lease: { ...me, heartbeat: at } };
   });
+}
+
+/** A runner on another machine is dead when it stays silent; one that is heard of meanwhile lives. */
+export async function awaitSilence(
+  { journal, now, wait }: Pick<Effects, "journal" | "now" | "wait">,
+  here: Here,
+  say: Say,
+  stop: AbortSignal,
+): Promise<void> {
+  const first = (await journal.read()).lease;
+  for (let { lease } = { lease: first }; lease?.heartbeat === first?.heartbeat; lease = (await journal.read()).lease) {
+    const held = lease && heldBy(lease, now(), here);
+    if (!held?.alive || !held.far || stop.aborted) return;
+    say(`waiting to see whether the runner lives: ${held.words}`);
+    await wait(lookSeconds, stop);
+  }
 }
 
 /** Takes up what another left, or what stopped with a host that could not go back. @throws CliFault */

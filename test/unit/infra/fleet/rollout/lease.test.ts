@@ -30,5 +30,5 @@ test("a runner of another machine is followed when it has missed several heartbe
 test("who is refused is told by whom, and what can be done", () => {
   const { words, next } = heldAfter(30, here("laptop", false));
   expect(words).toBe("ada on desk (process 42), last heard of 30 s ago");
-  expect(next).toMatch(/status.*abort.*--resume.*in 90 s/);
+  expect(next).toMatch(/status.*abort.*--resume.*in 60 s/);
 });

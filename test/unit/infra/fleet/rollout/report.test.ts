@@ -19,7 +19,7 @@ test("the state of a rollout tells each host, and what can be done when nobody r
     "          box2  waiting",
     "it is paused. Next: `npx lmstack fleet rollout --resume` goes on, `npx lmstack fleet abort` takes it back",
   ]);
-  const dead = { alive: false, words: "ada on desk (process 1), last heard of 300 s ago", next: "`it`" };
+  const dead = { alive: false, far: false, words: "ada on desk (process 1), last heard of 300 s ago", next: "`it`" };
   expect(statusLines(running.rollouts[0], dead, []).slice(-2)).toEqual([`its runner was ${dead.words}`, "Next: `it`"]);
 });
 

@@ -1,7 +1,9 @@
 /** What a rollout promises whatever its hosts do, and wherever its runner is killed. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { heldBy, silenceSeconds } from "../../../../../infra/fleet/rollout/lease.ts";
 import { declaredIn } from "../../../../../infra/fleet/rollout/steps.ts";
+import { awaitSilence } from "../../../../../infra/fleet/rollout/take.ts";
 import { type Behaviour, FakeFleet } from "./fake-fleet.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, index) => `box${index}`);
@@ -194,6 +196,41 @@ describe("a runner that is killed at any moment", () => {
     await fleet.command("first", toB(names(3)));
     expect(running(fleet)).toEqual(["B", "A", "A"]);
     expect(fleet.journal.lease?.id).toBe("other");
+  });
+});
+
+describe("whoever resumes on another machine", () => {
+  const elsewhere = { machine: "laptop", runs: () => false };
+  const never = new AbortController().signal;
+  const runningOn = (fleet: FakeFleet, heartbeat: Temporal.Instant) => {
+    const lease = { id: "r", user: "ada", machine: "desk", pid: 1, heartbeat: heartbeat.toString() };
+    fleet.journal = { ...fleet.journal, lease };
+  };
+
+  test("waits until the silence is long enough, and not longer", async () => {
+    const fleet = new FakeFleet(names(1), well);
+    runningOn(fleet, fleet.now());
+    const began = fleet.now();
+    await awaitSilence(
+      fleet.effects(async () => {}),
+      elsewhere,
+      () => {},
+      never,
+    );
+    expect(fleet.now().since(began).total("seconds")).toBe(silenceSeconds);
+  });
+
+  test("stops waiting when the runner is heard of", async () => {
+    const fleet = new FakeFleet(names(1), well);
+    runningOn(fleet, fleet.now());
+    const began = fleet.now();
+    let looks = 0;
+    const effects = fleet.effects(async () => {
+      if (++looks === 7) runningOn(fleet, fleet.now());
+    });
+    await awaitSilence(effects, elsewhere, () => {}, never);
+    expect(fleet.now().since(began).total("seconds")).toBeLessThan(silenceSeconds / 2);
+    expect(fleet.journal.lease && heldBy(fleet.journal.lease, fleet.now(), elsewhere).alive).toBe(true);
   });
 });
 
