@@ -20,11 +20,11 @@ export interface PrometheusOptions extends FleetOptions {
 const shippedRules = ["alerts.yaml", "fleet-rules.yaml"];
 
 export async function prometheus({ file, json, to }: PrometheusOptions, folder: string = projectRoot): Promise<void> {
-  const { hosts, inventory } = await inventoryAt(file, folder);
+  const { hosts, gateway, inventory } = await inventoryAt(file, folder);
   const keysOf = keyReader(folder);
   const reading = Promise.all(hosts.map(async (host) => [host.name, await keysOf(host)] as const));
   const keys = new Map(await progress(`reading the keys of ${hosts.length} stacks`, reading));
-  const files = prometheusFiles(hosts, (host) => keys.get(host) ?? [], inventory);
+  const files = prometheusFiles(hosts, (host) => keys.get(host) ?? [], gateway, inventory);
   const target = resolve(folder, to);
   await refuseForeign(target, to);
   const all = [...files, ...(await Promise.all(shippedRules.map(rulesFile))), ...(await dashboardFiles())];
@@ -33,6 +33,10 @@ export async function prometheus({ file, json, to }: PrometheusOptions, folder: 
   for (const { name, spec } of hosts)
     if (isRemote(spec.connection) && isLoopback(spec.proxy.bind) && spec.codex.baseUrl === undefined)
       console.error(`${name} listens on ${spec.proxy.bind} only: Prometheus has to run there, or proxy.bind to change`);
+  if (gateway && isRemote(gateway.connection) && isLoopback(gateway.metrics.bind))
+    console.error(
+      `the gateway tells its figures on ${gateway.metrics.bind} only: Prometheus has to run there, or gateway.metrics.bind to change`,
+    );
   const written = all.map(({ name }) => name);
   if (json) console.log(JSON.stringify({ ok: true, folder: to, written }));
   console.error(

@@ -2,7 +2,10 @@
 import { stringify } from "yaml";
 import { type Key, type Keys, ownKey } from "../proxy/keys.ts";
 import { Faults, fault } from "../spec/faults.ts";
+import { isRemote } from "../spec/host-spec.ts";
 import type { FleetHost } from "./compose.ts";
+import { bound } from "./gateway/haproxy.ts";
+import type { GatewaySpec } from "./inventory.ts";
 import { metricsUrl } from "./metrics.ts";
 
 export interface WrittenFile {
@@ -15,13 +18,15 @@ export interface WrittenFile {
 
 type Watched = Pick<FleetHost, "name" | "labels" | "spec">;
 
-/** Rules look for it, whatever a scrape configuration is called. */
+/** Rules look for these, whatever a scrape configuration is called. */
 const job = "lmstack";
+const gatewayJob = "lmstack-gateway";
 
 /** @throws Faults where two hosts have one address: each would be taken for the other */
 export function prometheusFiles(
   hosts: readonly Watched[],
   keysOf: (host: string) => Keys,
+  gateway: GatewaySpec | null,
   inventory: string,
 ): WrittenFile[] {
   const shared = Map.groupBy(hosts, ({ spec }) => metricsUrl(spec).host);
@@ -45,13 +50,16 @@ export function prometheusFiles(
   const configuration = {
     global: { scrape_interval: "15s", evaluation_interval: "15s" },
     rule_files: ["rules/*.yaml"],
-    scrape_configs: named.map(({ members: [first], name }) => ({
-      job_name: name,
-      scheme: first?.url.protocol.replace(":", ""),
-      ...(first?.key ? { authorization: { type: "Bearer", credentials_file: `keys/${name}` } } : {}),
-      file_sd_configs: [{ files: [`targets/${name}.json`] }],
-      relabel_configs: [{ target_label: "job", replacement: job }],
-    })),
+    scrape_configs: [
+      ...named.map(({ members: [first], name }) => ({
+        job_name: name,
+        scheme: first?.url.protocol.replace(":", ""),
+        ...(first?.key ? { authorization: { type: "Bearer", credentials_file: `keys/${name}` } } : {}),
+        file_sd_configs: [{ files: [`targets/${name}.json`] }],
+        relabel_configs: [{ target_label: "job", replacement: job }],
+      })),
+      ...(gateway ? [{ job_name: gatewayJob, static_configs: [gatewayTarget(gateway)] }] : []),
+    ],
   };
   return [
     { name: "prometheus.yml", text: written + stringify(configuration), secret: false },
@@ -79,6 +87,11 @@ const targetLabels = ({ name, labels, spec }: Watched): Record<string, string> =
   ...Object.fromEntries(
     Object.entries(labels).map(([label, value]) => [`label_${label.replaceAll(/\W/g, "_")}`, value]),
   ),
+});
+
+const gatewayTarget = ({ stack, connection, metrics }: GatewaySpec): object => ({
+  targets: [bound(isRemote(connection) ? connection.host : "127.0.0.1", metrics.port)],
+  labels: { instance: stack },
 });
 
 /** A model that no host answers for leaves no series behind, so what should be there is said here. */

@@ -6,7 +6,9 @@ import ts from "typescript";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { dashboardsSchema, grafanaDashboard } from "../../infra/fleet/dashboards.ts";
+import { samplesIn } from "../../infra/fleet/metrics.ts";
 import { Metrics } from "../../proxy/seeing/metrics.ts";
+import { GatewayPlace } from "../gateway/place.ts";
 import { failureOf, knowsQwen, recordOf } from "../unit/proxy/seeing/records.ts";
 import type { DashboardJson } from "./dashboard-types.ts";
 
@@ -44,7 +46,7 @@ async function promtool(...words: string[]): Promise<void> {
   expect(exitCode, all).toBe(0);
 }
 
-/** Labels of every series that the proxy shows once it has seen everything. */
+/** Labels of every series that the proxy shows once it has seen everything, and of those of a gateway. */
 const series = new Map<string, Set<string>>();
 beforeAll(async () => {
   const card = { index: 0, name: "A", memoryUsedBytes: 1, memoryTotalBytes: 2, utilization: 0, powerWatts: 1 };
@@ -60,10 +62,10 @@ beforeAll(async () => {
   metrics.finished(failureOf());
   metrics.finished(failureOf({ code: "queue_full" }));
   metrics.interToken("qwen", 1);
-  for (const line of (await metrics.text()).split("\n")) {
-    const [, name, labels = ""] = line.match(/^(\w+)(?:\{(.*)\})? \S+$/) ?? [];
-    if (name !== undefined) series.set(name, new Set([...labels.matchAll(/(\w+)="/g)].map(([, label]) => label ?? "")));
-  }
+  await using gateway = await GatewayPlace.open([{ host: { name: "box", port: 1 }, models: ["qwen"] }], ["box"]);
+  const ofGateway = await (await fetch(gateway.metricsUrl)).text();
+  for (const { name, labels } of samplesIn(`${await metrics.text()}${ofGateway}`))
+    series.set(name, new Set(Object.keys(labels)));
   metrics.close();
 });
 
@@ -71,7 +73,7 @@ beforeAll(async () => {
 function selectors(expression: string): { name: string; labels: string[] }[] {
   // What rules record has names with colons in them.
   const asked = recorded.reduce((left, name) => left.replaceAll(name, "recorded"), expression);
-  return [...asked.matchAll(/\b((?:lmstack|process|nodejs)_\w+)(?:\{([^}]*)\})?/g)].map(
+  return [...asked.matchAll(/\b((?:lmstack|process|nodejs|haproxy)_\w+)(?:\{([^}]*)\})?/g)].map(
     ([, name = "", inside = ""]) => ({
       name,
       labels: [...inside.matchAll(/(\w+)\s*=/g)].map(([, label]) => label ?? ""),

@@ -165,5 +165,5 @@ const metrics = ({ metrics: { bind, port } }: GatewaySpec): string[] => [
   "http-request return status 404",
 ];
 
-const bound = (host: string, port: number): string =>
+export const bound = (host: string, port: number): string =>
   `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;

@@ -2,9 +2,10 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { parse } from "yaml";
+import { gatewaySchema } from "../../../../infra/fleet/inventory.ts";
 import { prometheusFiles } from "../../../../infra/fleet/prometheus.ts";
 import { parseHostSpec } from "../../../../infra/spec/parse.ts";
-import { exampleSpec, type Loose } from "../spec/example.ts";
+import { exampleSpec, hostKey, type Loose } from "../spec/example.ts";
 
 const host = (name: string, address: string, change: (spec: Loose) => void = () => {}) => ({
   ...{ name, labels: {} },
@@ -38,7 +39,7 @@ it("each host is asked once, with its own key, and no key is anywhere but in a s
         const value = keysOf[Number(name.slice(3))];
         return value ? [key("team-a", value)] : [];
       };
-      const files = prometheusFiles(hosts, keyOf, "fleet.yaml");
+      const files = prometheusFiles(hosts, keyOf, null, "fleet.yaml");
       const asked = jobs(files).flatMap(({ key, hosts, relabel_configs }: Loose) => {
         expect(relabel_configs).toEqual([{ target_label: "job", replacement: "lmstack" }]);
         return hosts.map(([name]: [string]) => [name, key ?? null]);
@@ -52,7 +53,7 @@ it("each host is asked once, with its own key, and no key is anywhere but in a s
 
 it("a key that is called prometheus is taken before those of people", () => {
   const keys = [key("team-a", "key-of-people"), { ...key("prometheus", "key-of-prometheus"), expires: "2030-01-01" }];
-  expect(jobs(prometheusFiles([host("a", "10.0.0.1")], () => keys, "fleet.yaml"))).toMatchObject([
+  expect(jobs(prometheusFiles([host("a", "10.0.0.1")], () => keys, null, "fleet.yaml"))).toMatchObject([
     { key: "key-of-prometheus", scheme: "http", hosts: [["a", "10.0.0.1:8080"]] },
   ]);
 });
@@ -62,7 +63,7 @@ it("a host behind TLS is asked so, by the port that its address means", () => {
     spec.proxy.bind = "127.0.0.1";
     spec.codex = { baseUrl: "https://box.example/v1" };
   });
-  expect(jobs(prometheusFiles([safe, host("b", "10.0.0.2")], () => [], "fleet.yaml"))).toMatchObject([
+  expect(jobs(prometheusFiles([safe, host("b", "10.0.0.2")], () => [], null, "fleet.yaml"))).toMatchObject([
     { scheme: "https", hosts: [["safe", "box.example:443"]] },
     { scheme: "http", hosts: [["b", "10.0.0.2:8080"]] },
   ]);
@@ -74,7 +75,7 @@ it("each host is asked itself, although clients are sent to the gateway", () => 
       spec.codex = { baseUrl: "http://gateway:8080/v1" };
     });
   const hosts = [behind("a", "10.0.0.1"), behind("b", "10.0.0.2")];
-  expect(jobs(prometheusFiles(hosts, () => [], "fleet.yaml"))).toMatchObject([
+  expect(jobs(prometheusFiles(hosts, () => [], null, "fleet.yaml"))).toMatchObject([
     {
       hosts: [
         ["a", "10.0.0.1:8080"],
@@ -84,9 +85,19 @@ it("each host is asked itself, although clients are sent to the gateway", () => 
   ]);
 });
 
+it("the gateway is asked for its own figures, where the inventory says that they are", () => {
+  const given = { connection: { host: "fd00::1", user: "gw", hostKey }, metrics: { bind: "::", port: 9404 } };
+  const files = prometheusFiles([host("a", "10.0.0.1")], () => [], gatewaySchema.parse(given), "fleet.yaml");
+  const { scrape_configs } = parse(files.find(({ name }) => name === "prometheus.yml")?.text ?? "");
+  expect(scrape_configs.at(-1)).toEqual({
+    job_name: "lmstack-gateway",
+    static_configs: [{ targets: ["[fd00::1]:9404"], labels: { instance: "gateway" } }],
+  });
+});
+
 it("two hosts with one address are refused: each would be taken for the other", () => {
   const hosts = [host("a", "10.0.0.1"), host("b", "10.0.0.1")];
-  expect(() => prometheusFiles(hosts, () => [], "fleet.yaml")).toThrow(
+  expect(() => prometheusFiles(hosts, () => [], null, "fleet.yaml")).toThrow(
     /nothing was written:[\s\S]*hosts\.b\.spec\.proxy: found 10\.0\.0\.1:8080, as hosts\.a/,
   );
 });
