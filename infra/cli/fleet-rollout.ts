@@ -26,7 +26,7 @@ import { type FleetFiles, type FleetOptions, filesOf, refusalsOf } from "./fleet
 import { runtimeOf } from "./fleet-gateway.ts";
 import { progress } from "./progress.ts";
 import { projectRoot, useEngine } from "./pulumi.ts";
-import { RolloutView } from "./rollout-view.ts";
+import { rolloutView } from "./rollout-view.ts";
 
 export interface RolloutOptions extends FleetOptions {
   readonly revision?: string;
@@ -216,7 +216,7 @@ class Command {
       );
     };
     process.on("SIGINT", stopping).on("SIGTERM", stopping);
-    const view = new RolloutView(this.#options.json ?? false);
+    const view = rolloutView(this.#options.json);
     const emit = (happening: Happening) =>
       view.show({ at: Temporal.Now.instant().toString({ smallestUnit: "millisecond" }), rollout, ...happening });
     try {
@@ -228,6 +228,7 @@ class Command {
       if (end.state === "done" && end.why !== null) process.exitCode = exitCodes.unhealthy;
       else if (end.state !== "done") process.exitCode = exitCodes.failed;
     } finally {
+      await view.end();
       process.off("SIGINT", stopping).off("SIGTERM", stopping);
     }
   }
