@@ -7,7 +7,20 @@ import { execa } from "execa";
 /** Private files of the test hosts; ignored by git. */
 export const folder = join(import.meta.dirname, "../../.lmstack/test-hosts");
 
-export async function ensureIdentity(): Promise<{ readonly identityFile: string; readonly publicKey: string }> {
+interface Identity {
+  readonly identityFile: string;
+  readonly publicKey: string;
+}
+
+let made: Promise<Identity> | undefined;
+
+/** Hosts that start at the same time share it, also when it is made for the first of them. */
+export const ensureIdentity = (): Promise<Identity> => {
+  made ??= makeIdentity();
+  return made;
+};
+
+async function makeIdentity(): Promise<Identity> {
   const identityFile = join(folder, "id_ed25519");
   if (!existsSync(`${identityFile}.pub`)) {
     await mkdir(folder, { recursive: true, mode: 0o700 });

@@ -3,10 +3,11 @@
  * is an `up` of that stack: under Pulumi's own lock it reads what is there and writes what becomes of it, so no two runners can both take the lease.
  */
 import { mkdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
-import { LocalWorkspace, StackNotFoundError } from "@pulumi/pulumi/automation/index.js";
+import { LocalWorkspace, type ProjectSettings, StackNotFoundError } from "@pulumi/pulumi/automation/index.js";
 import { projectRoot } from "../../cli/pulumi.ts";
 import { findStack, type StackFile } from "../../cli/stack-file.ts";
 import { yamlOf } from "../../cli/stack-yaml.ts";
@@ -21,8 +22,8 @@ const name = "fleet-rollouts";
 interface Place {
   /** Empty, for files of the stack. */
   readonly folder: string;
-  /** Of the project that the hosts' stacks are in. */
-  readonly project: string;
+  /** Of the project that the hosts' stacks are in, as far as they say where state is. */
+  readonly settings: ProjectSettings;
   /** Of the hosts' stacks; the backend's own when undefined. */
   readonly secretsProvider: string | undefined;
 }
@@ -65,10 +66,15 @@ export class StackJournal implements JournalStore {
   static async beside(host: StackFile | undefined, unlocking: Omit<Unlocking, "former">): Promise<StackJournal> {
     const folder = stackFolder(name);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const project = yamlOf(await readFile(join(projectRoot, "Pulumi.yaml"), "utf8"), "Pulumi.yaml").get("name");
+    const project = yamlOf(await readFile(join(projectRoot, "Pulumi.yaml"), "utf8"), "Pulumi.yaml");
     const provider = host && yamlOf((await findStack(host)) ?? "", host.name).get("secretsprovider");
     const secretsProvider = provider === undefined ? undefined : String(provider);
-    return new StackJournal({ folder, project: String(project), secretsProvider }, unlocking);
+    const backend = project.getIn(["backend", "url"]);
+    const settings = {
+      ...{ name: String(project.get("name")), runtime: "nodejs" },
+      ...(backend === undefined ? {} : { backend: { url: backendSeenFrom(projectRoot, String(backend)) } }),
+    };
+    return new StackJournal({ folder, settings, secretsProvider }, unlocking);
   }
 
   async read(): Promise<Journal> {
@@ -143,15 +149,19 @@ export class StackJournal implements JournalStore {
   }
 
   async #workspace(): Promise<LocalWorkspace> {
-    const { folder: workDir, project, secretsProvider } = this.#place;
+    const { folder: workDir, settings, secretsProvider } = this.#place;
     this.#opened ??= LocalWorkspace.create({
       ...{ workDir, ...(secretsProvider === undefined ? {} : { secretsProvider }) },
-      projectSettings: { name: project, runtime: "nodejs" },
+      projectSettings: settings,
       envVars: { PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: "true" },
     });
     return await this.#opened;
   }
 }
+
+/** A folder is named from where the project is. */
+export const backendSeenFrom = (folder: string, url: string): string =>
+  /^file:\/\/(?![/~])/.test(url) ? pathToFileURL(resolve(folder, url.slice("file://".length))).href : url;
 
 /** Each change sees what the one before it has made. `after` is null when none could be made. */
 function changed(before: Journal, batch: readonly Waiting[]): { after: Journal | null; ends: (() => void)[] } {

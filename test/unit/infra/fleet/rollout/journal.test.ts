@@ -15,6 +15,7 @@ import {
   withHosts,
   withNewest,
 } from "../../../../../infra/fleet/rollout/journal.ts";
+import { backendSeenFrom } from "../../../../../infra/fleet/rollout/store.ts";
 
 const by = { user: "ada", machine: "desk" };
 const at = "2026-11-28T12:00:00Z";
@@ -76,6 +77,12 @@ test("each event of a rollout is one line for a log", () => {
   expect(line({ event: "ended", state: "returned", why: "box1 failed", seconds: 61.2 })).toBe(
     "12:00:00 rollout 3: returned after 61 s: box1 failed",
   );
+});
+
+test("the journal is in the backend of the hosts, also when that is a folder named from the project's", () => {
+  expect(backendSeenFrom("/project", "file://./state")).toBe("file:///project/state");
+  for (const url of ["file:///state", "file://~", "s3://bucket?region=x"])
+    expect(backendSeenFrom("/project", url)).toBe(url);
 });
 
 test("a host that is taken out of the gateway is put back", async () => {
