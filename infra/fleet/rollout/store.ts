@@ -70,8 +70,8 @@ export class StackJournal implements JournalStore {
     const provider = host && yamlOf((await findStack(host)) ?? "", host.name).get("secretsprovider");
     const secretsProvider = provider === undefined ? undefined : String(provider);
     const backend = project.getIn(["backend", "url"]);
-    const settings = {
-      ...{ name: String(project.get("name")), runtime: "nodejs" },
+    const settings: ProjectSettings = {
+      ...{ name: String(project.get("name")), runtime: "nodejs" as const },
       ...(backend === undefined ? {} : { backend: { url: backendSeenFrom(projectRoot, String(backend)) } }),
     };
     return new StackJournal({ folder, settings, secretsProvider }, unlocking);
