@@ -1,0 +1,70 @@
+/** A fleet of stand-in hosts that grows, driven by the command as a user drives it. */
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { stringify } from "yaml";
+import { z } from "zod";
+import { projectRoot } from "../pulumi/stack.ts";
+import { fleetOf, type ModelName } from "./fleet.ts";
+import type { Place, StandInHosts } from "./hosts.ts";
+import { measured, type Usage } from "./usage.ts";
+
+const happening = z.looseObject({ event: z.string(), phase: z.string().optional() });
+const sayEveryMs = 20_000;
+
+export class ScaleFleet implements AsyncDisposable {
+  readonly places: Place[] = [];
+  readonly #hosts: StandInHosts;
+  readonly #inventory: string;
+  readonly #env: Readonly<Record<string, string>>;
+
+  /** @param folder for the inventory */
+  constructor(hosts: StandInHosts, folder: string, env: Readonly<Record<string, string>>) {
+    this.#hosts = hosts;
+    this.#inventory = join(folder, "fleet.yaml");
+    this.#env = { ...hosts.env, ...env };
+  }
+
+  async grow(count: number): Promise<void> {
+    while (this.places.length < count)
+      this.places.push(await this.#hosts.add(`e2e-scale-${String(this.places.length + 1).padStart(3, "0")}`));
+  }
+
+  /** Brings every host to this model, by canary and waves; one that has it already is left alone. */
+  async rollOut(model: ModelName, say: (line: string) => void): Promise<Usage> {
+    await writeFile(this.#inventory, stringify(fleetOf(this.places, model)));
+    await this.#fleet(["sync", "--yes"]);
+    const [, usage] = await measured(() => this.#rollOut(say));
+    const others = this.places.filter((place) => this.#hosts.loadedOn(place).join() !== model);
+    if (others.length > 0) throw new Error(`after the rollout ${others.map(({ name }) => name)} lack ${model}`);
+    return usage;
+  }
+
+  async #rollOut(say: (line: string) => void): Promise<void> {
+    const child = this.#fleet(["rollout", "--yes", "--json"]);
+    let ended = 0;
+    let told = performance.now();
+    for await (const line of child.iterable()) {
+      const { event, phase } = happening.parse(JSON.parse(line));
+      if (event !== "host-ended") continue;
+      ended++;
+      if (phase !== "proved") say(line);
+      if (performance.now() - told < sayEveryMs) continue;
+      told = performance.now();
+      say(`${ended} hosts have ended`);
+    }
+    await child;
+  }
+
+  #fleet(words: readonly string[]) {
+    const args = [join(projectRoot, "infra/cli/lmstack.ts"), "fleet", ...words, "--file", this.#inventory];
+    return execa(process.execPath, args, { cwd: projectRoot, env: this.#env, stdin: "ignore" });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { name } of this.places) {
+      await rm(join(projectRoot, `Pulumi.${name}.yaml`), { force: true });
+      await rm(join(projectRoot, ".lmstack", name), { recursive: true, force: true });
+    }
+  }
+}
