@@ -27,5 +27,5 @@ export const specOf = (place: Place, model: ModelName) => ({ ...shared(model), .
 export const fleetOf = (places: readonly Place[], model: ModelName) => ({
   profiles: { box: { spec: shared(model) } },
   hosts: Object.fromEntries(places.map((place) => [place.name, { profile: "box", spec: own(place) }])),
-  rollout: { wave: "25%", maxUnavailable: "25%" },
+  rollout: { wave: "25%", maxUnavailable: "25%", bakeSeconds: 1 },
 });

@@ -41,7 +41,7 @@ export class ScaleFleet implements AsyncDisposable {
   }
 
   async #rollOut(say: (line: string) => void): Promise<void> {
-    const child = this.#fleet(["rollout", "--yes", "--json"]);
+    const child = this.#fleet(["rollout", "--json"]);
     let ended = 0;
     let told = performance.now();
     for await (const line of child.iterable()) {
