@@ -138,6 +138,7 @@ export const schemas = {
       sha256: hex(64),
       what: z.string(),
       peers: z.array(address).min(1),
+      spares: z.array(address).exactOptional(),
       pieces: pieceListSchema,
       bytesPerSecond: z.int().min(1).exactOptional(),
       credential: z.string().min(1),

@@ -18,6 +18,8 @@ export interface PeerOrder {
   readonly what: string;
   /** Base addresses of hosts that share files. */
   readonly peers: readonly string[];
+  /** Each is asked when that one of `peers` gives nothing any more. */
+  readonly spares?: readonly string[];
   readonly sha256: string;
   /** What the peers are held to; asked of them when absent. */
   readonly pieces?: PieceList;
@@ -41,6 +43,7 @@ export interface LeftOut {
 interface Group {
   readonly list: PieceList;
   readonly peers: string[];
+  readonly spares: readonly string[];
 }
 
 /** A peer reads the whole file before it answers for the first time: 17 GB take it a minute. */
@@ -50,9 +53,9 @@ const patience = 3;
 
 /** Resolves when `part` holds exactly the bytes of that digest. @throws HostFailure `fetch_failed`, `disk_full` */
 export async function fetchFromPeers(order: PeerOrder, part: string, options: PeerOptions = {}): Promise<LeftOut[]> {
-  const { peers, pieces } = order;
+  const { peers, spares = [], pieces } = order;
   const { groups, leftOut } = pieces
-    ? { groups: [{ list: pieces, peers: [...peers] }], leftOut: [] }
+    ? { groups: [{ list: pieces, peers: [...peers], spares }], leftOut: [] }
     : await askForLists(order, options);
   for (const group of groups) {
     const file = await open(part, "r+").catch(() => open(part, "w+", 0o600));
@@ -88,7 +91,7 @@ async function askForLists(order: PeerOrder, options: PeerOptions): Promise<{ gr
         const body = await read(order, `${fileAddress(peer, order)}/pieces`, {}, 200, 64 * 2 ** 20, patient);
         const list = pieceListSchema.parse(JSON.parse(body.toString("utf8")));
         const key = JSON.stringify(list);
-        groups.set(key, { list, peers: [...(groups.get(key)?.peers ?? []), peer] });
+        groups.set(key, { list, peers: [...(groups.get(key)?.peers ?? []), peer], spares: [] });
       } catch (error) {
         leftOut.push({ peer, why: reasonOf(error) });
       }
@@ -100,7 +103,7 @@ async function askForLists(order: PeerOrder, options: PeerOptions): Promise<{ gr
 /** @returns the sha256 of the whole, or null when pieces are missing */
 async function fetchPieces(
   order: PeerOrder,
-  { list, peers }: Group,
+  { list, peers, spares }: Group,
   file: FileHandle,
   leftOut: LeftOut[],
   { onProgress, onPiece, ...options }: PeerOptions,
@@ -119,15 +122,15 @@ async function fetchPieces(
     there.add(index);
     arrived(index);
   }
-  const queue = new PieceQueue(list.sha256.length, there);
+  const queue = new PieceQueue(list.sha256.length, there, peers.length);
   const pace = order.bytesPerSecond === undefined ? null : new Pace(order.bytesPerSecond);
   // When all is there nobody waits for those who are late with the same.
   const late = new AbortController();
   const { signal } = late;
-  const serve = async (peer: string) => {
+  const serve = async (peer: string, source: number) => {
     const faults = { inARow: 0, wrong: 0 };
     while (!queue.done && Math.max(faults.inARow, faults.wrong) < patience) {
-      const index = queue.next(performance.now());
+      const index = queue.next(source, performance.now());
       if (index === undefined) {
         await pause(20);
         continue;
@@ -152,11 +155,13 @@ async function fetchPieces(
         if (signal.aborted) return;
         queue.failed(index);
         faults.inARow++;
-        if (Math.max(faults.inARow, faults.wrong) === patience) leftOut.push({ peer, why: reasonOf(error) });
+        if (Math.max(faults.inARow, faults.wrong) < patience) continue;
+        queue.leaveOut(source);
+        leftOut.push({ peer, why: reasonOf(error) });
       }
     }
   };
-  await Promise.all(peers.map(serve));
+  await Promise.all([...peers, ...spares].map(serve));
   return queue.done ? await whole.digest() : null;
 }
 

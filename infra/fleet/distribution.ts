@@ -26,39 +26,92 @@ export interface SharedFile {
   readonly members: readonly Member[];
 }
 
+export interface Link {
+  readonly host: string;
+  /** Whom it asks for pieces, each for every so many of them: the first for the first, and so on. A name may come twice. */
+  readonly from: readonly string[];
+  /** Who stands in for each of those. */
+  readonly spares: readonly string[];
+}
+
 export interface SpreadPlan {
   /** These fetch from the origin before anything else: one in each site that has the file nowhere. */
   readonly origin: readonly string[];
-  /** From whom each host takes pieces. Whoever is named there has the file, fetches it from the origin, or comes before in this list. */
-  readonly links: readonly { readonly host: string; readonly from: readonly string[] }[];
+  readonly links: readonly Link[];
 }
 
-/** More would add nothing: four bring what a host's own link can take, and one of them may be slow or gone. */
-export const sourcesOfOne = 4;
+/** Into how many stripes a file is cut: one slow or broken host then holds up that part of a file at most. */
+export const stripes = 4;
 
 export function planSpread(members: readonly Member[]): SpreadPlan {
   const origin: string[] = [];
-  const links: SpreadPlan["links"][number][] = [];
+  const links: Link[] = [];
   for (const site of new Set(members.map((member) => member.site))) {
     const own = members.filter((member) => member.site === site);
     const lacking = own.filter(({ has }) => !has);
-    const sources = own.filter(({ has }) => has).map(({ host }) => ({ host, asked: 0 }));
-    const first = sources.length > 0 ? undefined : lacking.find(({ urls }) => urls.length > 0);
-    if (first) {
-      origin.push(first.host);
-      sources.push({ host: first.host, asked: 0 });
+    const holders = own.filter(({ has }) => has).map(({ host }) => host);
+    const first = holders.length > 0 ? undefined : lacking.find(({ urls }) => urls.length > 0)?.host;
+    if (first !== undefined) {
+      origin.push(first);
+      holders.push(first);
     }
-    // Nobody has it, and it cannot be had.
-    if (sources.length === 0) continue;
-    for (const { host } of lacking.filter((one) => one !== first)) {
-      // Whoever is asked the least: so each sends about as much as it takes, and pieces come along in a line.
-      const from = [...sources].sort((a, b) => a.asked - b.asked).slice(0, sourcesOfOne);
-      for (const source of from) source.asked++;
-      links.push({ host, from: from.map((source) => source.host) });
-      sources.push({ host, asked: 0 });
-    }
+    // Else nobody has it, and it cannot be had.
+    if (holders.length === 0) continue;
+    const receivers = lacking.filter(({ host }) => host !== first);
+    const fastest = Math.max(...own.map(rateOf));
+    const slow = receivers.filter((member) => rateOf(member) < fastest).map(({ host }) => host);
+    links.push(
+      ...linksOf(
+        holders,
+        receivers.map(({ host }) => host),
+        new Set(slow),
+      ),
+    );
   }
   return { origin, links };
+}
+
+const rateOf = ({ bytesPerSecond }: Member): number => bytesPerSecond ?? Number.POSITIVE_INFINITY;
+
+/** A place in a stripe's tree. */
+interface Place {
+  readonly host: string;
+  readonly above: Place | null;
+}
+
+/**
+ * Each stripe goes down a tree of its own, and a host has others below it in one tree, mostly: so everybody sends about one copy of the file, and it is
+ * few steps from one end to the other. (SplitStream, Castro et al., SOSP 2003.)
+ * @param slow of the receivers: these have nobody below them, who would wait for them
+ */
+function linksOf(holders: readonly string[], receivers: readonly string[], slow: ReadonlySet<string>): Link[] {
+  const width = Math.min(stripes, holders.length + receivers.length - 1);
+  const below = new Map([...holders, ...receivers].map((host) => [host, 0]));
+  const load = (host: string): number => below.get(host) ?? 0;
+  const places = new Map(receivers.map((host): [string, Place[]] => [host, []]));
+  for (let stripe = 0; stripe < width; stripe++) {
+    // Each holder sends one copy in all: one place in each tree. Not always the same ones are used when there are many.
+    const turned = holders.map((_, index) => holders[(index + stripe * receivers.length) % holders.length] as string);
+    const free: { place: Place; slots: number }[] = turned.map((host) => ({ place: { host, above: null }, slots: 1 }));
+    let next = 0;
+    for (const host of [...receivers].sort((a, b) => Number(slow.has(a)) - Number(slow.has(b)) || load(a) - load(b))) {
+      while (free[next]?.slots === 0) next++;
+      // Slow hosts pass nothing on: what they would have sent is sent by whoever sends the least.
+      const offer =
+        free[next] ?? free.reduce((least, one) => (load(one.place.host) < load(least.place.host) ? one : least));
+      if (offer.slots > 0) offer.slots--;
+      below.set(offer.place.host, load(offer.place.host) + 1);
+      const own: Place = { host, above: offer.place };
+      places.get(host)?.push(own);
+      if (!slow.has(host)) free.push({ place: own, slots: Math.max(0, width - load(host)) });
+    }
+  }
+  return receivers.map((host) => {
+    const above = (places.get(host) ?? []).map((place) => place.above as Place);
+    const spare = (place: Place, stripe: number): string =>
+      place.above?.host ?? (holders[stripe % holders.length] as string);
+    return { host, from: above.map((place) => place.host), spares: above.map(spare) };
+  });
 }
 
 /**

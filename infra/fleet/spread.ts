@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { z } from "zod";
 import type { ShareOrder } from "../model/share-session.ts";
-import { type Member, planSpread, type SharedFile } from "./distribution.ts";
+import { type Link, type Member, planSpread, type SharedFile } from "./distribution.ts";
 
 /** A host's end of the work; see `ShareSession`. */
 export interface Session extends Disposable {
@@ -90,7 +90,7 @@ class Spreading implements AsyncDisposable {
     let known = [...members];
     for (;;) {
       const { origin, links } = planSpread(known);
-      const names = [...new Set([...origin, ...links.flatMap(({ host, from }) => [host, ...from])])];
+      const names = [...new Set([...origin, ...links.flatMap(({ host, from, spares }) => [host, ...from, ...spares])])];
       const sessions = await Promise.all(names.map((host) => this.#session(host)));
       const away = new Set(names.filter((_, index) => sessions[index] === null));
       if (away.size === 0) return known;
@@ -120,19 +120,19 @@ class Spreading implements AsyncDisposable {
   async #fromPeers(
     order: { readonly sha256: string; readonly what: string; readonly pieces: object },
     members: readonly Member[],
-    { host, from }: { readonly host: string; readonly from: readonly string[] },
+    { host, from, spares }: Link,
     bad: Set<string>,
   ): Promise<string | null> {
     const { bytesPerSecond } = members.find((one) => one.host === host) as Member;
-    const sources = await Promise.all(
-      from.map(async (name) => ({ name, url: (await this.#session(name))?.url ?? "" })),
-    );
-    const peers = sources.map(({ url }) => url);
-    const asked = { ...order, peers, credential: this.#key, ...(bytesPerSecond && { bytesPerSecond }) };
+    const urls = new Map<string, string>();
+    for (const name of [...from, ...spares]) urls.set(name, (await this.#session(name))?.url ?? "");
+    const addresses = (names: readonly string[]) => names.map((name) => urls.get(name));
+    const more = { spares: addresses(spares), credential: this.#key, ...(bytesPerSecond && { bytesPerSecond }) };
+    const asked = { ...order, peers: addresses(from), ...more };
     try {
       const { leftOut } = taken.parse(await this.#ask(host, asked));
       for (const { peer, why } of leftOut) {
-        const { name } = sources.find(({ url }) => url === peer) ?? { name: peer };
+        const name = [...urls].find(([, url]) => url === peer)?.[0] ?? peer;
         bad.add(name);
         this.#world.tell(host, `asks ${name} no more: ${why}`);
       }

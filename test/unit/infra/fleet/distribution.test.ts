@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { FleetHost } from "../../../../infra/fleet/compose.ts";
-import { filesToSpread, type Member, planSpread, sourcesOfOne } from "../../../../infra/fleet/distribution.ts";
+import { filesToSpread, type Member, planSpread, stripes } from "../../../../infra/fleet/distribution.ts";
 import { parseHostSpec } from "../../../../infra/spec/parse.ts";
 import { exampleSpec } from "../spec/example.ts";
 
@@ -31,34 +31,62 @@ test("one host of a site fetches from the origin, and only where nobody there ha
   );
 });
 
-test("every host that lacks the file gets it from hosts of its own site, which have it or get it before", () => {
+test("every stripe of the file comes to every host that lacks it, from hosts of its own site and never in a circle", () => {
   fc.assert(
     fc.property(members, (all) => {
       const { origin, links } = planSpread(all);
       const siteOf = new Map(all.map(({ host, site }) => [host, site]));
-      const before = new Set([...all.filter(({ has }) => has).map(({ host }) => host), ...origin]);
-      for (const { host, from } of links) {
-        expect(before.has(host)).toBe(false);
-        expect(from.length).toBeGreaterThan(0);
-        expect(new Set(from).size).toBe(from.length);
-        for (const source of from) expect([before.has(source), siteOf.get(source)]).toEqual([true, siteOf.get(host)]);
-        before.add(host);
+      const holders = new Set([...all.filter(({ has }) => has).map(({ host }) => host), ...origin]);
+      const byHost = new Map(links.map((link) => [link.host, link]));
+      for (const { host, from, spares } of links) {
+        expect(holders.has(host)).toBe(false);
+        expect(spares.length).toBe(from.length);
+        for (const source of [...from, ...spares]) expect(siteOf.get(source)).toBe(siteOf.get(host));
+        for (const stripe of from.keys()) {
+          const seen = new Set<string>();
+          let above = host;
+          for (; !holders.has(above); above = byHost.get(above)?.from[stripe] ?? "") {
+            expect(seen.has(above)).toBe(false);
+            seen.add(above);
+          }
+        }
       }
       const sites = new Set(all.filter(({ has, urls }) => has || urls.length > 0).map(({ site }) => site));
-      expect(all.filter(({ host, site }) => sites.has(site) && !before.has(host))).toEqual([]);
+      const left = all.filter(({ host, site }) => sites.has(site) && !holders.has(host) && !byHost.has(host));
+      expect(left).toEqual([]);
     }),
   );
 });
 
-test("no host is asked by many more than it asks itself, so no link is the narrow one", () => {
+test("nobody sends more than one copy of the file, and no way is longer than a few hosts", () => {
   fc.assert(
     fc.property(members, (all) => {
-      const asked = new Map<string, number>();
-      for (const source of planSpread(all).links.flatMap(({ from }) => from))
-        asked.set(source, (asked.get(source) ?? 0) + 1);
-      expect(Math.max(0, ...asked.values())).toBeLessThanOrEqual(sourcesOfOne + 1);
+      const sent = new Map<string, number>();
+      const { links } = planSpread(all);
+      const byHost = new Map(links.map((link) => [link.host, link]));
+      for (const { from } of links) {
+        for (const [stripe, source] of from.entries()) {
+          sent.set(source, (sent.get(source) ?? 0) + 1 / from.length);
+          let steps = 1;
+          for (let above = source; byHost.has(above); above = byHost.get(above)?.from[stripe] ?? "") steps++;
+          expect(steps).toBeLessThanOrEqual(2 + Math.ceil(Math.log(links.length + 1) / Math.log(stripes)) + stripes);
+        }
+        expect(from.length).toBeLessThanOrEqual(stripes);
+      }
+      expect(Math.max(0, ...sent.values())).toBeLessThanOrEqual(1.0001);
     }),
   );
+});
+
+test("nobody waits for a host whose link is said to be slow, and several that have the file share the work", () => {
+  const box = (index: number, more: Partial<Member>): Member => {
+    return { host: `box${index}`, site: "", has: false, urls: [], model: "m", ...more };
+  };
+  const limited = [0, 1, 2, 3, 4, 5].map((index) => box(index, index % 2 === 0 ? { bytesPerSecond: 1e6 } : {}));
+  const { links } = planSpread([...limited, box(6, { has: true })]);
+  for (const { from } of links) for (const source of from) expect(["box1", "box3", "box5", "box6"]).toContain(source);
+  const several = [0, 1, 2, 3].map((index) => box(index, { has: index > 0 }));
+  expect(new Set(planSpread(several).links[0]?.from)).toEqual(new Set(["box1", "box2", "box3"]));
 });
 
 const url = "https://hub.example/m-Q4.gguf";
