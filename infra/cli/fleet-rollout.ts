@@ -1,6 +1,6 @@
 /** `lmstack fleet rollout` and its kin: a fleet changed host by host, with a way back. */
 import { randomUUID } from "node:crypto";
-import { hostname, userInfo } from "node:os";
+import { availableParallelism, hostname, totalmem, userInfo } from "node:os";
 import { few } from "../fleet/compose.ts";
 import { FleetLooks } from "../fleet/look.ts";
 import { planRollout, type SeenHost } from "../fleet/plan.ts";
@@ -17,7 +17,7 @@ import {
 import { type Here, heldBy } from "../fleet/rollout/lease.ts";
 import { PulumiFleet } from "../fleet/rollout/pulumi-fleet.ts";
 import { historyLines, statusLines } from "../fleet/rollout/report.ts";
-import { runRollout } from "../fleet/rollout/run.ts";
+import { runRollout, stacksOn } from "../fleet/rollout/run.ts";
 import { StackJournal } from "../fleet/rollout/store.ts";
 import { asSeen, awaitSilence, begin, type Me, refuseUnlessFree, resume } from "../fleet/rollout/take.ts";
 import { stableJson } from "../spec/stable-json.ts";
@@ -221,7 +221,8 @@ class Command {
       view.show({ at: Temporal.Now.instant().toString({ smallestUnit: "millisecond" }), rollout, ...happening });
     try {
       emit({ event: "begun", revision, hosts: Object.keys(hosts), resumed });
-      const runner = { id: this.#me.id, policy: this.fleet.policy, fleet, emit, stop: stop.signal };
+      const stacksAtOnce = stacksOn(availableParallelism(), totalmem());
+      const runner = { id: this.#me.id, policy: this.fleet.policy, fleet, stacksAtOnce, emit, stop: stop.signal };
       const end = await runRollout(effects, runner);
       const seconds = Temporal.Now.instant().since(Temporal.Instant.from(begun)).total("seconds");
       emit({ event: "ended", state: end.state, why: end.why, seconds });

@@ -17,8 +17,16 @@ import { heartbeatSeconds } from "./lease.ts";
 import { nextStep, type Step } from "./steps.ts";
 import { errorShareOf, pacesOf, type Watched, wrongIn } from "./watch.ts";
 
-/** Each is a `pulumi preview`: half a gigabyte and two processors for a moment. */
-const previewsAtOnce = 4;
+/** An engine with the program and its plugins, at its largest. */
+const stackBytes = 400 * 2 ** 20;
+
+/**
+ * How many stacks may be in flight: most of an `up` is waiting for its host, but a machine that is out of memory or out of breath would keep hosts
+ * out of service for nothing.
+ */
+export const stacksOn = (processors: number, bytes: number): number =>
+  Math.max(1, Math.min(8 * processors, Math.floor(bytes / 2 / stackBytes)));
+
 const watchSeconds = 2;
 
 export interface Runner {
@@ -27,6 +35,7 @@ export interface Runner {
   readonly policy: Policy;
   /** The fleet as it was when this runner began. */
   readonly fleet: readonly SeenHost[];
+  readonly stacksAtOnce: number;
   readonly emit: Emit;
   /** Aborted when a person wants it to end: what runs is finished, and the rollout can be resumed. */
   readonly stop: AbortSignal;
@@ -102,9 +111,15 @@ class Rollout {
     }
   }
 
+  get #turnsBack(): boolean {
+    const { fleet, policy } = this.#runner;
+    return nextStep(this.#journal as Journal, fleet, policy, this.#effects.now()).do === "turn back";
+  }
+
   async #preview(hosts: readonly string[]): Promise<boolean> {
     const faults: string[] = [];
-    await inParallel(hosts, previewsAtOnce, async (host) => {
+    // These wait for nobody.
+    await inParallel(hosts, Math.ceil(this.#runner.stacksAtOnce / 4), async (host) => {
       try {
         const changes = await this.#effects.preview(host, this.#spec(host, "after"));
         this.#runner.emit({ event: "previewed", host, changes, why: null });
@@ -155,11 +170,13 @@ class Rollout {
     });
   }
 
-  /** At once, and each one's end is written when it comes. What went wrong stays in `why` on the way back. */
+  /** As many at once as there is room for, and each one's end is written when it comes. What went wrong stays in `why` on the way back. */
   async #each(hosts: readonly string[], work: (host: string) => Promise<"proved" | "returned">): Promise<void> {
-    await inParallel(hosts, hosts.length, async (host) => {
+    await inParallel(hosts, this.#runner.stacksAtOnce, async (host) => {
       const started = this.#effects.now();
       const back = this.#newest.hosts[host]?.phase === "returning";
+      // Who has not begun yet need not suffer what others have suffered.
+      if (this.#runner.stop.aborted || (!back && this.#turnsBack)) return;
       const first = this.#newest.hosts[host]?.why ?? null;
       const end = await work(host).then(
         (phase) => ({ phase, why: first }),

@@ -41,6 +41,7 @@ export class FakeFleet {
   exposed = 0;
   journal: Journal = emptyJournal;
   readonly policy: Policy;
+  stacksAtOnce = 8;
   readonly #behaviour: Behaviour;
   #seconds = 0;
   #away = 0;
@@ -178,7 +179,8 @@ export class FakeFleet {
     });
     if (models === "resume") await effects.journal.change((journal) => asSeen(journal, fleet));
     const emit = (happening: Happening) => void this.happenings.push(happening);
-    await runRollout(effects, { id: name, policy: this.policy, fleet, emit, stop }).catch((error: unknown) => {
+    const { policy, stacksAtOnce } = this;
+    await runRollout(effects, { id: name, policy, fleet, stacksAtOnce, emit, stop }).catch((error: unknown) => {
       if (!(error instanceof LeaseLost)) throw error;
     });
   }

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { heldBy, silenceSeconds } from "../../../../../infra/fleet/rollout/lease.ts";
+import { stacksOn } from "../../../../../infra/fleet/rollout/run.ts";
 import { declaredIn } from "../../../../../infra/fleet/rollout/steps.ts";
 import { awaitSilence } from "../../../../../infra/fleet/rollout/take.ts";
 import { type Behaviour, FakeFleet } from "./fake-fleet.ts";
@@ -61,6 +62,25 @@ describe("a rollout", () => {
     expect(fleet.drained.size).toBe(0);
   });
 
+  test("has no more stacks in flight than the machine has room for, however large a wave is", async () => {
+    const fleet = new FakeFleet(names(9), { ...well, policy: { wave: 9, maxUnavailable: 9 } });
+    fleet.stacksAtOnce = 3;
+    await fleet.command("first", toB(names(9)));
+    expect(running(fleet)).toEqual(names(9).map(() => "B"));
+    expect(fleet.mostAway).toBe(3);
+  });
+
+  test("leaves hosts of a wave alone that had not begun when the budget was spent", async () => {
+    const policy = { wave: 9, maxUnavailable: 9 };
+    const fleet = new FakeFleet(names(9), { breaks: (host, model) => model === "B" && host === "box2", policy });
+    fleet.stacksAtOnce = 1;
+    await fleet.command("first", toB(names(9)));
+    expect(running(fleet)).toEqual(names(9).map(() => "A"));
+    const happened = fleet.happenings.flatMap((one) => (one.event === "host-ended" ? `${one.host} ${one.phase}` : []));
+    expect(happened.filter((words) => words.endsWith(" proved"))).toEqual(["box0 proved", "box1 proved"]);
+    expect([fleet.drained.size, fleet.exposed]).toEqual([0, 0]);
+  });
+
   test("a host that is lost on the way is named, left out of the gateway, and taken back when the rollout is resumed", async () => {
     const fleet = new FakeFleet(names(3), { breaks: (_, model) => model === "B" });
     const box = fleet.boxes.get("box0");
@@ -110,6 +130,16 @@ describe("a rollout", () => {
     expect(running(fleet)).toEqual(["A", "A", "A", "A"]);
     expect(newest(fleet)).toMatchObject({ state: "returned", why: "aborted by bob on laptop" });
   });
+});
+
+test("room for stacks grows with processors and memory, and there is always room for one", () => {
+  const gibibytes = 2 ** 30;
+  expect([
+    stacksOn(2, 24 * gibibytes),
+    stacksOn(2, 7 * gibibytes),
+    stacksOn(64, 16 * gibibytes),
+    stacksOn(1, 1),
+  ]).toEqual([16, 8, 20, 1]);
 });
 
 test("a host that lost its change while nobody ran is changed again on resume", async () => {
