@@ -38,6 +38,7 @@ export class FleetCommand {
       cwd: projectRoot,
       env: this.env,
       stdin: "ignore",
+      all: true,
       reject: false,
     });
     const said = (async () => {
