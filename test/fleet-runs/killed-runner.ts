@@ -72,7 +72,10 @@ export async function killOnce(
   say(`killed after ${after.toFixed(1)} s (${victims === "cli" ? "the runner alone" : "with all that it started"})`);
   await ended;
   if (gone) fleet.machine = "another-machine";
-  const resumed = await fleet.run(["fleet", "rollout", "--resume", ...inventory], say);
+  let resumed = await fleet.run(["fleet", "rollout", "--resume", ...inventory], say);
+  // Killed before anything was begun, or when all was done: then that is what it says, and what it says to do next is right.
+  if (wordsOf(resumed).includes("there is no rollout to resume"))
+    resumed = await fleet.run(["fleet", "rollout", ...inventory], say);
   const faults = await faultsAfter(place, to);
   if (resumed.exitCode !== 0) faults.unshift(`--resume ended with ${resumed.exitCode}: ${wordsOf(resumed)}`);
   faults.push(...(await planFaults(place)));

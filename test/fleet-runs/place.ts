@@ -16,6 +16,8 @@ import { FleetCommand } from "./fleet-command.ts";
 import { type ModelName, modelId, modelNames, scripts } from "./models.ts";
 import { Shelf, type Shelved } from "./shelf.ts";
 
+/** Long enough for tens of answers of the canary. */
+const bakeSeconds = 8;
 /** Of each model, in ms. */
 const loadMs = 500;
 
@@ -52,10 +54,12 @@ export interface PlaceOptions {
 export async function openPlace(name: string, { say, mac }: PlaceOptions): Promise<Place> {
   await using making = new AsyncDisposableStack();
   const names = ["one", "two", "three"].map((which) => `${name}-${which}`);
+  const gateway = `${name}-gateway`;
   const folder = join(projectRoot, ".lmstack", "fleet-runs", name);
   const forget = async () => {
     await rm(folder, { recursive: true, force: true });
-    for (const host of names) {
+    // The journal's own folder remembers the key of a state that is gone.
+    for (const host of [...names, gateway, "fleet-rollouts"]) {
       await rm(join(projectRoot, `Pulumi.${host}.yaml`), { force: true });
       await rm(join(projectRoot, ".lmstack", host), { recursive: true, force: true });
     }
@@ -65,10 +69,14 @@ export async function openPlace(name: string, { say, mac }: PlaceOptions): Promi
   making.defer(forget);
   await mkdir(join(folder, "state"), { recursive: true });
 
-  await ensureHostImage("bookworm", "plain", say);
-  const hosts = await Promise.all(
-    names.map(async (host) => making.use(await startHost({ name: host, docker: false, onProgress: say }))),
-  );
+  for (const stage of ["plain", "gateway"] as const) await ensureHostImage("bookworm", stage, say);
+  const begun = [
+    ...names.map((host) => startHost({ name: host, docker: false, onProgress: say })),
+    startHost({ name: gateway, gateway: true, gpu: false, onProgress: say }),
+  ];
+  const started = await Promise.all(begun.map(async (host) => making.use(await host)));
+  const machine = started.pop() as TestHost;
+  const hosts = started;
   const first = hosts[0] as TestHost;
   if (mac) await becomeMac(hosts[2] as TestHost);
   const shelf = making.use(await Shelf.open(first.address.replace(/\d+$/, "1")));
@@ -121,14 +129,15 @@ export async function openPlace(name: string, { say, mac }: PlaceOptions): Promi
             },
           ]),
         ),
-        rollout: { canary: { role: "canary" }, wave: 1 },
+        rollout: { canary: { role: "canary" }, wave: 1, bakeSeconds },
+        gateway: { stack: gateway, connection: { ...connectionOf(machine), become: "none" } },
       }),
     );
     await fleet.must(["fleet", "sync", "--yes", ...inventory]);
   };
 
   await declare({ model: "A" });
-  for (const host of names)
+  for (const host of [...names, gateway])
     await execa("pulumi", ["config", "set", "--secret", "lmstack:secret.team-a", "--stack", host], {
       cwd: projectRoot,
       env: fleet.env,
@@ -144,8 +153,12 @@ export async function openPlace(name: string, { say, mac }: PlaceOptions): Promi
   const done = making.move();
   return {
     ...{ hosts, fleet, files: shelved, key: teamKey, folder, inventory, declare },
-    outOfGateway: async () => [],
-    baseUrl: `http://${first.address}:8080/v1`,
+    baseUrl: `http://${machine.address}:8080/v1`,
+    outOfGateway: async () => {
+      const { stdout } = await fleet.run(["fleet", "gateway", "status", "--json", ...inventory]);
+      const { servers } = JSON.parse(stdout) as { servers: readonly { host: string; status: string }[] };
+      return servers.flatMap(({ host, status }) => (status === "UP" ? [] : [`${host} (${status})`]));
+    },
     [Symbol.asyncDispose]: () => done.disposeAsync(),
   };
 }

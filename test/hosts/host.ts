@@ -21,6 +21,8 @@ export interface HostOptions {
   readonly gpu?: boolean;
   /** Docker is installed and running. Default true; only looked at on a prepared host. */
   readonly docker?: boolean;
+  /** HAProxy is installed, and no Docker. Default false. */
+  readonly gateway?: boolean;
   /** What `lmstack host prepare` brings is there. Default true. When false the user may do everything through sudo without a password. */
   readonly prepared?: boolean;
   /** Use a host of this name that already runs with the same settings instead of making a new one. Default false. */
@@ -82,7 +84,8 @@ export async function startHost(options: HostOptions): Promise<TestHost> {
   const { name, flavour = defaultFlavour(), gpu = true, prepared = true, onProgress = () => {} } = options;
   if (!/^[a-z0-9][a-z0-9-]{0,40}$/.test(name))
     throw new Error(`A test host's name is lower-case letters, digits and hyphens, not "${name}"`);
-  const stage: Stage = !prepared ? "bare" : (options.docker ?? true) ? "docker" : "plain";
+  const ready = options.gateway ? "gateway" : (options.docker ?? true) ? "docker" : "plain";
+  const stage: Stage = prepared ? ready : "bare";
   const container = `lmstack-test-${name}`;
   const { identityFile, publicKey } = await ensureIdentity();
   const image = await ensureHostImage(flavour, stage, onProgress);

@@ -9,8 +9,8 @@ import { ensureBase, type Flavour } from "./base.ts";
 import { imageExists } from "./docker.ts";
 import { type Progress, streaming } from "./progress.ts";
 
-/** Stage of images/test-host/Dockerfile: nothing prepared, prepared without Docker, everything. */
-export type Stage = "bare" | "plain" | "docker";
+/** Stage of images/test-host/Dockerfile: nothing prepared, prepared without Docker, everything; prepared for a gateway alone. */
+export type Stage = "bare" | "plain" | "docker" | "gateway";
 
 export const user = "gpu";
 

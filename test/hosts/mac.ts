@@ -30,9 +30,12 @@ export async function becomeMac(host: TestHost): Promise<void> {
   await put("/usr/local/bin/mv", mv);
   await put("/etc/sudoers.d/lmstack", sudoersDropIn(host.user, undefined, "Darwin"), "0440");
   await put("/etc/systemd/system/lmstack-test-launchd.service", unit, "0644");
-  await host.exec("systemctl enable --quiet --now lmstack-test-launchd.service && launchctl print-disabled system", {
-    root: true,
-  });
+  await host.exec(
+    `systemctl enable --quiet --now lmstack-test-launchd.service; until [ -S ${socket} ]; do sleep 0.1; done`,
+    {
+      root: true,
+    },
+  );
 }
 
 const socket = "/run/lmstack-test-launchd.sock";
