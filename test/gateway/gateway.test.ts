@@ -1,234 +1,244 @@
 /** One endpoint in front of many hosts: a real HAProxy with the configuration that the inventory makes. */
-import { afterEach, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { until } from "../container/client.ts";
 import { ask, hostOf, openStream, send } from "./client.ts";
 import { GatewayPlace } from "./place.ts";
 import { StandInHost } from "./stand-in-host.ts";
 
-let open = new AsyncDisposableStack();
-afterEach(async () => {
-  await open.disposeAsync();
-  open = new AsyncDisposableStack();
-});
-
-async function hostsWith(...models: readonly (readonly string[])[]): Promise<StandInHost[]> {
+async function hostsWith(
+  open: AsyncDisposableStack,
+  ...models: readonly (readonly string[])[]
+): Promise<StandInHost[]> {
   const made: StandInHost[] = [];
   for (const [index, ids] of models.entries()) made.push(open.use(await StandInHost.open(`box${index + 1}`, ids)));
   return made;
 }
 
 const declared = (hosts: readonly StandInHost[]) => hosts.map((host) => ({ host, models: [...host.loaded] }));
-const gatewayOf = async (hosts: readonly StandInHost[], models = declared(hosts)): Promise<GatewayPlace> =>
-  open.use(await GatewayPlace.open(models));
+const gatewayOf = async (open: AsyncDisposableStack, hosts: readonly StandInHost[]): Promise<GatewayPlace> =>
+  open.use(await GatewayPlace.open(declared(hosts)));
 
 const sessions = (count: number): string[] => Array.from({ length: count }, (_, index) => `session-${index}`);
 
-test("a request goes to a host that has its model loaded, wherever the request names it and however large it is", async () => {
-  const hosts = await hostsWith(["coder"], ["coder", "small.2"]);
-  const { url } = await gatewayOf(hosts);
-  const long = "x".repeat(900_000);
-  const longer = "x".repeat(1_500_000);
-  for (const body of [
-    { model: "small.2" },
-    { model: "small.2:no-think" },
-    { messages: [long], model: "small.2" },
-    { model: "small.2", messages: [longer] },
-  ])
-    expect(hostOf(await send(url, "/v1/chat/completions", {}, JSON.stringify(body)))).toBe("box2");
-  expect(hostOf(await send(url, "/v1/models/small.2", {}))).toBe("box2");
-  const last = JSON.stringify({ messages: [longer], model: "small.2" });
-  expect(hostOf(await send(url, "/v1/chat/completions", { "x-lmstack-model": "small.2" }, last))).toBe("box2");
-  const refused = await send(url, "/v1/chat/completions", {}, last);
-  expect(refused).toMatchObject({ status: 400, text: expect.stringContaining("x-lmstack-model") });
+// Each waits for checks of a HAProxy of its own most of the time.
+describe.concurrent("the gateway", () => {
+  test("a request goes to a host that has its model loaded, wherever the request names it and however large it is", async () => {
+    await using open = new AsyncDisposableStack();
+    const hosts = await hostsWith(open, ["coder"], ["coder", "small.2"]);
+    const { url } = await gatewayOf(open, hosts);
+    const long = "x".repeat(130_000);
+    const longer = "x".repeat(600_000);
+    for (const body of [
+      { model: "small.2" },
+      { model: "small.2:no-think" },
+      { messages: [long], model: "small.2" },
+      { model: "small.2", messages: [longer] },
+    ])
+      expect(hostOf(await send(url, "/v1/chat/completions", {}, JSON.stringify(body)))).toBe("box2");
+    expect(hostOf(await send(url, "/v1/models/small.2", {}))).toBe("box2");
+    const last = JSON.stringify({ messages: [longer], model: "small.2" });
+    expect(hostOf(await send(url, "/v1/chat/completions", { "x-lmstack-model": "small.2" }, last))).toBe("box2");
+    const refused = await send(url, "/v1/chat/completions", {}, last);
+    expect(refused).toMatchObject({ status: 400, text: expect.stringContaining("x-lmstack-model") });
 
-  const spread = await Promise.all(sessions(40).map(async (session) => hostOf(await ask(url, { session }))));
-  expect(new Set(spread)).toEqual(new Set(["box1", "box2"]));
-});
-
-test("in a rollout a model's requests go where it is loaded, not where it is only declared", async () => {
-  const hosts = await hostsWith(["coder", "next"], ["coder"], ["coder"]);
-  const place = await open.use(
-    await GatewayPlace.open(
-      hosts.map((host) => ({ host, models: ["coder", "next"] })),
-      ["model:next/box2", "model:next/box3"],
-    ),
-  );
-  for (const session of sessions(12)) expect(hostOf(await ask(place.url, { model: "next", session }))).toBe("box1");
-  hosts[1]?.loaded.add("next");
-  await place.settled(["model:next/box3"]);
-  const seen = await Promise.all(
-    sessions(40).map(async (session) => hostOf(await ask(place.url, { model: "next", session: `new-${session}` }))),
-  );
-  expect(new Set(seen)).toEqual(new Set(["box1", "box2"]));
-});
-
-test("ninety-nine of a hundred turns find the host of the turn before, while hosts come and go", async () => {
-  const hosts = await hostsWith(["coder"], ["coder"], ["coder"], ["coder"]);
-  const [first, second, third] = hosts as [StandInHost, StandInHost, StandInHost];
-  const place = await gatewayOf(hosts.slice(0, 3));
-  const homes = new Map<string, string>();
-  const found = { kept: 0, moved: 0 };
-  const turns = async (away: readonly string[] = []) => {
-    for (const [index, session] of sessions(60).entries()) {
-      const home = homes.get(session);
-      // Codex sends the header; other clients have the field in the body alone.
-      const named = index % 2 === 0 ? { session } : { more: { input: [], prompt_cache_key: session } };
-      const host = hostOf(await ask(place.url, named));
-      if (home !== undefined && !away.includes(home)) found[home === host ? "kept" : "moved"]++;
-      homes.set(session, host);
-    }
-  };
-  await turns();
-  expect(new Set(homes.values()).size).toBe(3);
-  await place.runtime.drain("box1", 5);
-  await turns(["box1"]);
-  await place.runtime.undrain("box1");
-  await turns();
-  await second.die();
-  await turns(["box2"]);
-  await second.revive();
-  await place.settled();
-  await turns();
-  await place.remembers();
-  await place.reload(declared(hosts));
-  await place.settled();
-  await turns();
-  await place.reload(declared([first, second, third]));
-  await place.settled();
-  await turns(["box4"]);
-  expect(found.kept / (found.kept + found.moved)).toBeGreaterThanOrEqual(0.99);
-});
-
-test("a host that is killed takes nothing but its own streams along, and what is new goes elsewhere within two seconds", async () => {
-  const hosts = await hostsWith(["coder"], ["coder"], ["coder"]);
-  const { url } = await gatewayOf(hosts);
-  const streams = await Promise.all(sessions(50).map((session) => openStream(url, session)));
-  const victim = hosts.find(({ running }) => running > 0) as StandInHost;
-  const others = hosts.filter((host) => host !== victim);
-  const ends = Promise.all(streams.map(async ({ host, end }) => ({ host, fault: await end })));
-  await victim.die();
-  const began = performance.now();
-  const replies = await Promise.all(
-    sessions(50).map(async (session) => {
-      const reply = await ask(url, { session });
-      return { reply, ms: performance.now() - began };
-    }),
-  );
-  for (const { reply, ms } of replies) {
-    expect(reply.status).toBe(200);
-    expect(hostOf(reply)).not.toBe(victim.name);
-    expect(ms).toBeLessThan(2_000);
-  }
-  for (const host of others) host.finish();
-  for (const { host, fault } of await ends) expect([host, fault === null]).toEqual([host, host !== victim.name]);
-});
-
-test("a host that is drained finishes what it has, gets nothing new, and stays out when HAProxy starts again", async () => {
-  const hosts = await hostsWith(["coder"], ["coder"]);
-  const [first, second] = hosts as [StandInHost, StandInHost];
-  const place = await gatewayOf(hosts);
-  const streams = await Promise.all(sessions(20).map((session) => openStream(place.url, session)));
-  const running = first.running;
-  expect(running).toBeGreaterThan(0);
-
-  const before = performance.now();
-  await place.runtime.drain("box1", 0.2);
-  expect(performance.now() - before).toBeLessThan(3_000);
-  expect(first.running).toBe(running);
-  let drained = false;
-  const draining = place.runtime.drain("box1", 60).then(() => {
-    drained = true;
+    const spread = await Promise.all(sessions(40).map(async (session) => hostOf(await ask(url, { session }))));
+    expect(new Set(spread)).toEqual(new Set(["box1", "box2"]));
   });
-  const served = async () =>
-    new Set(await Promise.all(sessions(20).map(async (session) => hostOf(await ask(place.url, { session })))));
-  expect(await served()).toEqual(new Set(["box2"]));
-  expect(drained).toBe(false);
-  for (const host of [first, second]) host.finish();
-  await draining;
-  for (const { end } of streams) expect(await end).toBeNull();
 
-  await place.reload(declared(hosts));
-  expect(await served()).toEqual(new Set(["box2"]));
-  await place.crash();
-  await place.start(["box1"]);
-  expect(await served()).toEqual(new Set(["box2"]));
-  await place.runtime.undrain("box1");
-  await second.die();
-  expect(await served()).toEqual(new Set(["box1"]));
-});
+  test("in a rollout a model's requests go where it is loaded, not where it is only declared", async () => {
+    await using open = new AsyncDisposableStack();
+    const hosts = await hostsWith(open, ["coder", "next"], ["coder"], ["coder"]);
+    const place = await open.use(
+      await GatewayPlace.open(
+        hosts.map((host) => ({ host, models: ["coder", "next"] })),
+        ["model:next/box2", "model:next/box3"],
+      ),
+    );
+    for (const session of sessions(12)) expect(hostOf(await ask(place.url, { model: "next", session }))).toBe("box1");
+    hosts[1]?.loaded.add("next");
+    await place.settled(["model:next/box3"]);
+    const seen = await Promise.all(
+      sessions(40).map(async (session) => hostOf(await ask(place.url, { model: "next", session: `new-${session}` }))),
+    );
+    expect(new Set(seen)).toEqual(new Set(["box1", "box2"]));
+  });
 
-test("a reload under streams cuts none and refuses nobody", async () => {
-  const hosts = await hostsWith(["coder"], ["coder"]);
-  const place = await gatewayOf(hosts);
-  const streams = await Promise.all(sessions(10).map((session) => openStream(place.url, session)));
-  let over = false;
-  const asking = (async () => {
-    const statuses = [];
-    while (!over) statuses.push((await ask(place.url, { session: "one" })).status);
-    return statuses;
-  })();
-  await place.reload(declared(hosts));
-  await place.settled();
-  over = true;
-  expect(new Set(await asking)).toEqual(new Set([200]));
-  for (const host of hosts) host.finish();
-  for (const { end } of streams) expect(await end).toBeNull();
-});
+  test("ninety-nine of a hundred turns find the host of the turn before, while hosts come and go", async () => {
+    await using open = new AsyncDisposableStack();
+    const hosts = await hostsWith(open, ["coder"], ["coder"], ["coder"], ["coder"]);
+    const [first, second, third] = hosts as [StandInHost, StandInHost, StandInHost];
+    const place = await gatewayOf(open, hosts.slice(0, 3));
+    const homes = new Map<string, string>();
+    const found = { kept: 0, moved: 0 };
+    const turns = async (away: readonly string[] = []) => {
+      for (const [index, session] of sessions(60).entries()) {
+        const home = homes.get(session);
+        // Codex sends the header; other clients have the field in the body alone.
+        const named = index % 2 === 0 ? { session } : { more: { input: [], prompt_cache_key: session } };
+        const host = hostOf(await ask(place.url, named));
+        if (home !== undefined && !away.includes(home)) found[home === host ? "kept" : "moved"]++;
+        homes.set(session, host);
+      }
+    };
+    await turns();
+    expect(new Set(homes.values()).size).toBe(3);
+    await place.runtime.drain("box1", 5);
+    await turns(["box1"]);
+    await place.runtime.undrain("box1");
+    await turns();
+    await second.die();
+    await turns(["box2"]);
+    await second.revive();
+    await place.settled();
+    await turns();
+    await place.remembers();
+    await place.reload(declared(hosts));
+    await place.settled();
+    await turns();
+    await place.reload(declared([first, second, third]));
+    await place.settled();
+    await turns(["box4"]);
+    expect(found.kept / (found.kept + found.moved)).toBeGreaterThanOrEqual(0.99);
+  });
 
-test("a host that refuses before the first byte is asked no more than the others; what has begun is never asked again", async () => {
-  const hosts = await hostsWith(["coder"], ["coder"]);
-  const [first, second] = hosts as [StandInHost, StandInHost];
-  const { url } = await gatewayOf(hosts);
-  first.refuses = 503;
-  for (const session of sessions(12)) expect(hostOf(await ask(url, { session }))).toBe("box2");
-  first.refuses = null;
+  test("a host that is killed takes nothing but its own streams along, and what is new goes elsewhere within two seconds", async () => {
+    await using open = new AsyncDisposableStack();
+    const hosts = await hostsWith(open, ["coder"], ["coder"], ["coder"]);
+    const { url } = await gatewayOf(open, hosts);
+    const streams = await Promise.all(sessions(50).map((session) => openStream(url, session)));
+    const victim = hosts.find(({ running }) => running > 0) as StandInHost;
+    const others = hosts.filter((host) => host !== victim);
+    const ends = Promise.all(streams.map(async ({ host, end }) => ({ host, fault: await end })));
+    await victim.die();
+    const began = performance.now();
+    const replies = await Promise.all(
+      sessions(50).map(async (session) => {
+        const reply = await ask(url, { session });
+        return { reply, ms: performance.now() - began };
+      }),
+    );
+    for (const { reply, ms } of replies) {
+      expect(reply.status).toBe(200);
+      expect(hostOf(reply)).not.toBe(victim.name);
+      expect(ms).toBeLessThan(2_000);
+    }
+    for (const host of others) host.finish();
+    for (const { host, fault } of await ends) expect([host, fault === null]).toEqual([host, host !== victim.name]);
+  });
 
-  const before = first.seen.length + second.seen.length;
-  const { host, end } = await openStream(url, "cut");
-  const victim = host === "box1" ? first : second;
-  await victim.die();
-  expect(await end).not.toBeNull();
-  expect(first.seen.length + second.seen.length).toBe(before + 1);
-});
+  test("a host that is drained finishes what it has, gets nothing new, and stays out when HAProxy starts again", async () => {
+    await using open = new AsyncDisposableStack();
+    const hosts = await hostsWith(open, ["coder"], ["coder"]);
+    const [first, second] = hosts as [StandInHost, StandInHost];
+    const place = await gatewayOf(open, hosts);
+    const streams = await Promise.all(sessions(20).map((session) => openStream(place.url, session)));
+    const running = first.running;
+    expect(running).toBeGreaterThan(0);
 
-test("without a host clients of every dialect read in their own fields that they may ask again", async () => {
-  const [host] = (await hostsWith(["coder"])) as [StandInHost];
-  const place = await gatewayOf([host]);
-  expect((await send(place.url, "/readyz", {})).status).toBe(200);
-  await host.die();
-  await place.settled(["box1"]);
-  for (const path of ["/v1/responses", "/v1/messages"]) {
-    const { status, headers, text } = await ask(place.url, { path });
-    expect([status, headers["retry-after"], headers["content-type"]]).toEqual([503, "2", "application/json"]);
-    expect(JSON.parse(text)).toMatchObject({
-      type: "error",
-      error: { type: "overloaded_error", code: "no_host", message: expect.stringContaining("Ask again") },
+    const before = performance.now();
+    await place.runtime.drain("box1", 0.2);
+    expect(performance.now() - before).toBeLessThan(3_000);
+    expect(first.running).toBe(running);
+    let drained = false;
+    const draining = place.runtime.drain("box1", 60).then(() => {
+      drained = true;
     });
-  }
-  expect((await send(place.url, "/readyz", {})).status).toBe(503);
-  expect((await send(place.url, "/healthz", {})).status).toBe(200);
-});
+    const served = async () =>
+      new Set(await Promise.all(sessions(20).map(async (session) => hostOf(await ask(place.url, { session })))));
+    expect(await served()).toEqual(new Set(["box2"]));
+    expect(drained).toBe(false);
+    for (const host of [first, second]) host.finish();
+    await draining;
+    for (const { end } of streams) expect(await end).toBeNull();
 
-test("what a host says to its own machine stays closed: no metrics, page or admin path, and it learns where a request came from", async () => {
-  const [host] = (await hostsWith(["coder"])) as [StandInHost];
-  const place = await gatewayOf([host]);
-  for (const path of ["/", "/metrics", "/-/live"]) expect((await send(place.url, path, {})).status).toBe(404);
-  expect(host.seen).toEqual([]);
-  await ask(place.url, { headers: { authorization: "Bearer sk-one" } });
-  expect(host.seen[0]?.headers).toMatchObject({ "x-forwarded-for": "127.0.0.1", authorization: "Bearer sk-one" });
-  const figures = await fetch(place.metricsUrl).then((answer) => answer.text());
-  expect(figures).toMatch(/^haproxy_server_status\{proxy="model:coder",server="box1",state="UP"\} 1$/m);
-});
+    await place.reload(declared(hosts));
+    expect(await served()).toEqual(new Set(["box2"]));
+    await place.crash();
+    await place.start(["box1"]);
+    expect(await served()).toEqual(new Set(["box2"]));
+    await place.runtime.undrain("box1");
+    await second.die();
+    expect(await served()).toEqual(new Set(["box1"]));
+  });
 
-test("a host that is not well is told when it is let in again, with what the gateway found", async () => {
-  const [host] = (await hostsWith(["coder"])) as [StandInHost];
-  const place = await gatewayOf([host]);
-  await expect(place.runtime.drain("box9", 1)).rejects.toThrow(/box9 is not among the gateway's hosts.*lmstack up/);
-  await place.runtime.drain("box1", 1);
-  host.loaded.clear();
-  const letting = place.runtime.undrain("box1");
-  await until("it is let in", async () => (await place.runtime.states()).every(({ status }) => status !== "MAINT"));
-  host.loaded.add("coder");
-  await letting;
-  expect(hostOf(await ask(place.url))).toBe("box1");
+  test("a reload under streams cuts none and refuses nobody", async () => {
+    await using open = new AsyncDisposableStack();
+    const hosts = await hostsWith(open, ["coder"], ["coder"]);
+    const place = await gatewayOf(open, hosts);
+    const streams = await Promise.all(sessions(10).map((session) => openStream(place.url, session)));
+    let over = false;
+    const asking = (async () => {
+      const statuses = [];
+      while (!over) statuses.push((await ask(place.url, { session: "one" })).status);
+      return statuses;
+    })();
+    await place.reload(declared(hosts));
+    await place.settled();
+    over = true;
+    expect(new Set(await asking)).toEqual(new Set([200]));
+    for (const host of hosts) host.finish();
+    for (const { end } of streams) expect(await end).toBeNull();
+  });
+
+  test("a host that refuses before the first byte is asked no more than the others; what has begun is never asked again", async () => {
+    await using open = new AsyncDisposableStack();
+    const hosts = await hostsWith(open, ["coder"], ["coder"]);
+    const [first, second] = hosts as [StandInHost, StandInHost];
+    const { url } = await gatewayOf(open, hosts);
+    first.refuses = 503;
+    for (const session of sessions(12)) expect(hostOf(await ask(url, { session }))).toBe("box2");
+    first.refuses = null;
+
+    const before = first.seen.length + second.seen.length;
+    const { host, end } = await openStream(url, "cut");
+    const victim = host === "box1" ? first : second;
+    await victim.die();
+    expect(await end).not.toBeNull();
+    expect(first.seen.length + second.seen.length).toBe(before + 1);
+  });
+
+  test("without a host clients of every dialect read in their own fields that they may ask again", async () => {
+    await using open = new AsyncDisposableStack();
+    const [host] = (await hostsWith(open, ["coder"])) as [StandInHost];
+    const place = await gatewayOf(open, [host]);
+    expect((await send(place.url, "/readyz", {})).status).toBe(200);
+    await host.die();
+    await place.settled(["box1"]);
+    for (const path of ["/v1/responses", "/v1/messages"]) {
+      const { status, headers, text } = await ask(place.url, { path });
+      expect([status, headers["retry-after"], headers["content-type"]]).toEqual([503, "2", "application/json"]);
+      expect(JSON.parse(text)).toMatchObject({
+        type: "error",
+        error: { type: "overloaded_error", code: "no_host", message: expect.stringContaining("Ask again") },
+      });
+    }
+    expect((await send(place.url, "/readyz", {})).status).toBe(503);
+    expect((await send(place.url, "/healthz", {})).status).toBe(200);
+  });
+
+  test("what a host says to its own machine stays closed: no metrics, page or admin path, and it learns where a request came from", async () => {
+    await using open = new AsyncDisposableStack();
+    const [host] = (await hostsWith(open, ["coder"])) as [StandInHost];
+    const place = await gatewayOf(open, [host]);
+    for (const path of ["/", "/metrics", "/-/live"]) expect((await send(place.url, path, {})).status).toBe(404);
+    expect(host.seen).toEqual([]);
+    await ask(place.url, { headers: { authorization: "Bearer sk-one" } });
+    expect(host.seen[0]?.headers).toMatchObject({ "x-forwarded-for": "127.0.0.1", authorization: "Bearer sk-one" });
+    const figures = await fetch(place.metricsUrl).then((answer) => answer.text());
+    expect(figures).toMatch(/^haproxy_server_status\{proxy="model:coder",server="box1",state="UP"\} 1$/m);
+  });
+
+  test("a host that is not well is told when it is let in again, with what the gateway found", async () => {
+    await using open = new AsyncDisposableStack();
+    const [host] = (await hostsWith(open, ["coder"])) as [StandInHost];
+    const place = await gatewayOf(open, [host]);
+    await expect(place.runtime.drain("box9", 1)).rejects.toThrow(/box9 is not among the gateway's hosts.*lmstack up/);
+    await place.runtime.drain("box1", 1);
+    host.loaded.clear();
+    const letting = place.runtime.undrain("box1");
+    await until("it is let in", async () => (await place.runtime.states()).every(({ status }) => status !== "MAINT"));
+    host.loaded.add("coder");
+    await letting;
+    expect(hostOf(await ask(place.url))).toBe("box1");
+  });
 });

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { stringify } from "yaml";
+import { bound } from "../../bench/layout.ts";
 import { freePort } from "../../bench/peers/peer.ts";
 import { type Inventory, readFleet } from "../../infra/fleet/compose.ts";
 import { renderHaproxy } from "../../infra/fleet/gateway/haproxy.ts";
@@ -21,15 +22,26 @@ export interface Declared {
   readonly models: readonly string[];
 }
 
+interface Peculiar {
+  /** Of the configuration, before HAProxy reads it. */
+  readonly edit?: (configuration: string) => string;
+  /** That HAProxy is bound to. */
+  readonly core?: number | undefined;
+}
+
 export class GatewayPlace implements AsyncDisposable {
   readonly runtime: RuntimeGateway;
   readonly #home: string;
+  readonly #edit: Peculiar["edit"];
+  readonly #core: number | undefined;
   readonly #port: number;
   readonly #metrics: number;
   #child: ChildProcess | undefined;
   #words = "";
 
-  private constructor(home: string, port: number, metrics: number) {
+  private constructor(home: string, port: number, metrics: number, edit: Peculiar["edit"], core: number | undefined) {
+    this.#edit = edit;
+    this.#core = core;
     this.#home = home;
     this.#port = port;
     this.#metrics = metrics;
@@ -37,9 +49,13 @@ export class GatewayPlace implements AsyncDisposable {
   }
 
   /** Started, and every host is seen as it is. */
-  static async open(hosts: readonly Declared[], away: readonly string[] = []): Promise<GatewayPlace> {
+  static async open(
+    hosts: readonly Declared[],
+    away: readonly string[] = [],
+    { edit = (whole: string) => whole, core }: Peculiar = {},
+  ): Promise<GatewayPlace> {
     const home = await mkdtemp(join(tmpdir(), "gateway-"));
-    const place = new GatewayPlace(home, await freePort(), await freePort());
+    const place = new GatewayPlace(home, await freePort(), await freePort(), edit, core);
     await mkdir(place.#folder, { recursive: true });
     await writeFile(join(place.#folder, "servers.state"), "");
     await place.#write(hosts);
@@ -57,7 +73,8 @@ export class GatewayPlace implements AsyncDisposable {
 
   async start(away: readonly string[] = []): Promise<void> {
     const env = { ...process.env, LMSTACK_GATEWAY: this.#folder };
-    const child = spawn("haproxy", ["-W", "-db", "-f", join(this.#folder, "haproxy.cfg")], { env, stdio: "pipe" });
+    const [program, ...args] = bound(this.#core, ["haproxy", "-W", "-db", "-f", join(this.#folder, "haproxy.cfg")]);
+    const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding("utf8").on("data", (words: string) => {
         this.#words += words;
@@ -119,7 +136,7 @@ export class GatewayPlace implements AsyncDisposable {
   async #write(hosts: readonly Declared[]): Promise<void> {
     const { gateway, hosts: composed } = inventoryOf(hosts, { port: this.#port, metrics: { port: this.#metrics } });
     if (gateway === null) throw new Error("an inventory without a gateway");
-    await writeFile(join(this.#folder, "haproxy.cfg"), renderHaproxy(gateway, composed));
+    await writeFile(join(this.#folder, "haproxy.cfg"), this.#edit?.(renderHaproxy(gateway, composed)) ?? "");
   }
 
   async #machine(verb: string, commands = ""): Promise<string> {

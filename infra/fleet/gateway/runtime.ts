@@ -63,7 +63,7 @@ export class RuntimeGateway implements Gateway {
 
   async #set(host: string, state: "maint" | "ready"): Promise<void> {
     const commands = (await this.#of(host)).map(({ backend }) => `set server ${backend}/${host} state ${state}`);
-    const said = (await this.#ask("change", `${commands.join("; ")}\n`)).trim();
+    const said = (await this.#ask("change", `${commands.join("; ")}\n`)).trim().replace(/\.$/, "");
     if (said !== "")
       throw new Error(`the gateway on ${host}: ${said}. Next: \`npx lmstack up\` of the gateway's stack`);
   }
