@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { availableParallelism, hostname, totalmem, userInfo } from "node:os";
 import { few } from "../fleet/compose.ts";
 import { FleetLooks } from "../fleet/look.ts";
-import { planRollout, type SeenHost } from "../fleet/plan.ts";
+import { planOnly, type SeenHost } from "../fleet/plan.ts";
 import { planLines } from "../fleet/plan-lines.ts";
 import type { Happening } from "../fleet/rollout/events.ts";
 import {
@@ -156,9 +156,11 @@ class Command {
       );
     const fleet = this.#effects();
     const seen = await this.#looked(fleet, specs);
-    const plan = planRollout(seen, this.fleet.policy, Temporal.Now.instant());
+    const plan = planOnly(new Set(specs.keys()), seen, this.fleet.policy, Temporal.Now.instant());
     for (const line of planLines(plan)) console.error(line);
-    const open = seen.filter(({ steps, refusal }) => steps.length > 0 && refusal === null).map(({ name }) => name);
+    const open = seen
+      .filter(({ name, steps, refusal }) => specs.has(name) && steps.length > 0 && refusal === null)
+      .map(({ name }) => name);
     if (plan.waves.length === 0) {
       if (this.#options.json)
         console.log(JSON.stringify({ ok: plan.held.length === 0, rollout: null, held: plan.held }));
@@ -169,6 +171,7 @@ class Command {
     const hosts = open.map((name) => [name, { before: before.get(name) ?? null, after: specs.get(name) as SpecText }]);
     this.journal = await begin(fleet, this.#me, here, { kind, revision, hosts: Object.fromEntries(hosts) });
     await this.#run(fleet, seen, false);
+    if (plan.held.length > 0) process.exitCode ??= exitCodes.unhealthy;
   }
 
   async resumed(): Promise<void> {
@@ -197,9 +200,9 @@ class Command {
   }
 
   async #looked(fleet: PulumiFleet, specs: ReadonlyMap<string, SpecText>): Promise<SeenHost[]> {
-    const hosts = this.fleet.hosts.flatMap(({ name }) => {
-      const spec = specs.get(name);
-      return spec === undefined ? [] : [fleet.hostWith(name, spec)];
+    const hosts = this.fleet.hosts.map((host) => {
+      const spec = specs.get(host.name);
+      return spec === undefined ? host : fleet.hostWith(host.name, spec);
     });
     const looking = new FleetLooks(this.fleet.hosts).all(hosts, refusalsOf(this.fleet));
     return await progress(`looking at ${hosts.length} ${hosts.length === 1 ? "host" : "hosts"}`, looking);

@@ -45,14 +45,15 @@ export async function unlocked<T>(stack: Stack, unlocking: Unlocking, work: () =
       const locks = locksIn(error.message);
       const words = lockWords(stack.name, locks);
       // Met twice: whoever has just ended by itself may be followed by a living one, whose lock would go with it.
-      if (words === met && areLeft(locks, here, await unlocking.former())) {
+      const left = areLeft(locks, here, await unlocking.former());
+      if (left && words === met) {
         say(`a lock that nobody is behind any more is taken away: ${words}`);
         await stack.cancel();
         met = "";
         continue;
       }
       met = words;
-      if (performance.now() > until) throw new HostFault(words, { cause: error });
+      if (!left && performance.now() > until) throw new HostFault(words, { cause: error });
       if (!told) say(words);
       told = true;
       // Two that want the same would otherwise meet again and again.

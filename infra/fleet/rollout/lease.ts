@@ -25,7 +25,8 @@ export interface Held {
 export function heldBy(lease: Lease, now: Temporal.Instant, here: Here): Held {
   const silent = Math.max(0, Math.round(now.since(Temporal.Instant.from(lease.heartbeat)).total("seconds")));
   const own = lease.machine === here.machine;
-  const gone = own ? !here.runs(lease.pid) : silent >= silenceSeconds;
+  // After so long another process has its number.
+  const gone = own ? !here.runs(lease.pid) || silent >= 10 * silenceSeconds : silent >= silenceSeconds;
   const words = `${lease.user} on ${lease.machine} (process ${lease.pid}), last heard of ${silent} s ago`;
   if (gone) return { alive: false, far: !own, words, next: "`npx lmstack fleet rollout --resume`" };
   const when = own

@@ -39,7 +39,11 @@ export function nextStep(journal: Journal, seen: readonly SeenHost[], policy: Po
     const [last] = failures.slice(-1);
     return { do: "turn back", why: `${last?.name} failed: ${last?.why}${more}` };
   }
-  if (begun) return { do: "change", wave: begun.wave ?? 1, canary: begun.canary, hosts: names("changing") };
+  if (begun) {
+    const { wave, canary } = begun;
+    const together = hosts.filter((host) => host.phase === "changing" && host.wave === wave);
+    return { do: "change", wave: wave ?? 1, canary, hosts: together.map(({ name }) => name) };
+  }
   const back = names("failed", "returning");
   if (back.length > 0) return { do: "return", hosts: back };
   if (journal.wish?.what === "pause") return { do: "pause" };

@@ -2,7 +2,7 @@
  * The journal in the place where the states of the hosts are, whatever kind of place that is: the outputs of a stack of its own, `fleet-rollouts`. A change
  * is an `up` of that stack: under Pulumi's own lock it reads what is there and writes what becomes of it, so no two runners can both take the lease.
  */
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -51,7 +51,7 @@ export class StackJournal implements JournalStore {
   readonly #place: Place;
   readonly #unlocking: Omit<Unlocking, "former">;
   #waiting: Waiting[] = [];
-  #writing: Promise<void> | undefined;
+  #writing = false;
   #opened: Promise<LocalWorkspace> | undefined;
 
   private constructor(place: Place, unlocking: Omit<Unlocking, "former">) {
@@ -66,6 +66,8 @@ export class StackJournal implements JournalStore {
   static async beside(host: StackFile | undefined, unlocking: Omit<Unlocking, "former">): Promise<StackJournal> {
     const folder = stackFolder(name);
     await mkdir(folder, { recursive: true, mode: 0o700 });
+    // What an `up` in another backend left there would be taken for the key of this one's secrets; without it Pulumi asks the state.
+    await rm(join(folder, `Pulumi.${name}.yaml`), { force: true });
     const project = yamlOf(await readFile(join(projectRoot, "Pulumi.yaml"), "utf8"), "Pulumi.yaml");
     const provider = host && yamlOf((await findStack(host)) ?? "", host.name).get("secretsprovider");
     const secretsProvider = provider === undefined ? undefined : String(provider);
@@ -93,13 +95,12 @@ export class StackJournal implements JournalStore {
   change(change: (journal: Journal) => Journal): Promise<Journal> {
     return new Promise<Journal>((done, failed) => {
       this.#waiting.push({ change, done, failed });
-      this.#writing ??= this.#write().finally(() => {
-        this.#writing = undefined;
-      });
+      if (!this.#writing) void this.#write();
     });
   }
 
   async #write(): Promise<void> {
+    this.#writing = true;
     for (let batch = this.#waiting.splice(0); batch.length > 0; batch = this.#waiting.splice(0)) {
       let ends: readonly (() => void)[] = [];
       let refused = false;
@@ -121,6 +122,7 @@ export class StackJournal implements JournalStore {
       });
       for (const end of ends) end();
     }
+    this.#writing = false;
   }
 
   async #up(program: pulumi.automation.PulumiFn): Promise<void> {

@@ -3,16 +3,7 @@
 import { CliFault } from "../../cli/fault.ts";
 import type { SeenHost } from "../plan.ts";
 import type { Effects, Say } from "./effects.ts";
-import {
-  begun,
-  type HostEntry,
-  isOver,
-  type Journal,
-  type Lease,
-  type Wanted,
-  withHosts,
-  withNewest,
-} from "./journal.ts";
+import { begun, isOver, type Journal, type Lease, type Wanted, withHosts, withNewest } from "./journal.ts";
 import { type Here, heldBy } from "./lease.ts";
 
 const lookSeconds = 5;
@@ -87,8 +78,7 @@ export function asSeen(journal: Journal, fleet: readonly SeenHost[]): Journal {
     ({ name, steps, failed }) =>
       journal.rollouts[0]?.hosts[name]?.phase === "proved" && (steps.length > 0 || failed !== null),
   );
-  const untouched: Partial<HostEntry> = { phase: "waiting", wave: null, canary: false };
-  return withHosts(journal, Object.fromEntries(lost.map(({ name }) => [name, untouched])));
+  return withHosts(journal, Object.fromEntries(lost.map(({ name }) => [name, { phase: "changing" } as const])));
 }
 
 const momentOf = (now: Temporal.Instant): string => now.toString({ smallestUnit: "millisecond" });

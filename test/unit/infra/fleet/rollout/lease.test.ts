@@ -18,8 +18,9 @@ test("a runner of this machine that was killed is followed at once", () => {
   expect(held.next).toContain("--resume");
 });
 
-test("a runner of this machine that lives is left alone however silent it is", () => {
-  expect(heldAfter(silenceSeconds * 10, here("desk", true)).alive).toBe(true);
+test("a runner of this machine that lives is left alone, unless it was silent so long that its number is another's", () => {
+  expect(heldAfter(silenceSeconds * 9, here("desk", true)).alive).toBe(true);
+  expect(heldAfter(silenceSeconds * 10, here("desk", true)).alive).toBe(false);
 });
 
 test("a runner of another machine is followed when it has missed several heartbeats, and not before", () => {

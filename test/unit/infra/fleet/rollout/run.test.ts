@@ -158,6 +158,22 @@ test("a host that lost its change while nobody ran is changed again on resume", 
   expect([running(fleet), box?.torn]).toEqual([["B", "B", "B", "B"], false]);
 });
 
+test("a host that lost its change goes back all the same when the rollout is aborted", async () => {
+  const fleet = new FakeFleet(names(3), well);
+  const stop = new AbortController();
+  const emitted = fleet.happenings.push.bind(fleet.happenings);
+  fleet.happenings.push = (...happenings) => {
+    if (happenings.some((one) => one.event === "host-ended")) stop.abort();
+    return emitted(...happenings);
+  };
+  await fleet.command("first", toB(names(3)), undefined, stop.signal);
+  const box = fleet.boxes.get("box0");
+  if (box) box.torn = true;
+  fleet.journal = { ...fleet.journal, wish: { what: "abort", user: "bob", machine: "laptop" } };
+  await fleet.command("second", "resume");
+  expect([running(fleet), box?.torn]).toEqual([["A", "A", "A"], false]);
+});
+
 describe("a runner that is killed at any moment", () => {
   const scenarios: readonly [string, Behaviour, string][] = [
     ["whose change is good", { ...well, policy: { wave: 2, maxUnavailable: 2 } }, "B"],
