@@ -122,3 +122,13 @@ it("asks the hosts with their key, under their own names, and knows which host i
     .poll(() => ask("lmstack_declared_hosts - on (model) model:lmstack_ready_hosts:count"), { timeout: 20_000 })
     .toEqual([{ model: "coder", value: "1" }]);
 });
+
+it("is written again without what is gone, and never over what somebody else wrote", async () => {
+  await writeFile(join(folder, "watch/keys/lmstack-2"), "of a host that is gone");
+  await prometheus({ file: "fleet.yaml", to: "watch" }, folder);
+  expect(await readdir(join(folder, "watch/keys"))).toEqual(["lmstack"]);
+  await mkdir(join(folder, "theirs"));
+  await writeFile(join(folder, "theirs/prometheus.yml"), "global: {}\n");
+  await expect(prometheus({ file: "fleet.yaml", to: "theirs" }, folder)).rejects.toThrow(/theirs: found files that/);
+  expect(await readdir(join(folder, "theirs"))).toEqual(["prometheus.yml"]);
+});
