@@ -49,14 +49,20 @@ class LiveView implements RolloutView {
   #clock: NodeJS.Timeout | undefined;
 
   show(event: RolloutEvent): void {
-    const row = "host" in event ? this.#rows.get(event.host) : this.#rows.get("watch");
+    const row = this.#rows.get("host" in event ? event.host : "watch");
+    const files = this.#rows.get("files");
     if (event.event === "wave") this.#begin(event.hosts, eventLine(event));
-    else if (event.event === "bake" && event.secondsLeft > 0 && !row) this.#begin(["watch"], eventLine(event));
+    else if (event.event === "spread" && !event.over) this.#begin(["files"], eventLine(event));
+    else if (event.event === "spread" && files) {
+      files.words = eventLine(event).slice("12:00:00 ".length);
+      this.#finish("files", null);
+    } else if (event.event === "bake" && event.secondsLeft > 0 && !row) this.#begin(["watch"], eventLine(event));
     else if (event.event === "bake" && row) {
       row.words = eventLine(event).slice("12:00:00 ".length);
       if (event.secondsLeft === 0) this.#finish("watch", null);
     } else if (event.event === "host" && row) row.words = `${event.host}: ${event.doing}`;
     else if (event.event === "words" && row?.line) row.line.output = event.words;
+    else if (event.event === "words" && files?.line) files.line.output = `${event.host}: ${event.words}`;
     else if (event.event === "host-ended" && row) {
       row.words = eventLine(event).slice("12:00:00 ".length);
       this.#finish(event.host, event.phase === "failed" || event.phase === "stuck" ? new Error(row.words) : null);

@@ -54,6 +54,11 @@ export const policySchema = z.strictObject({
   leastSpeed: share()
     .default("30%")
     .describe("Tokens a second that a host must reach after a change, of what it reached before"),
+  hostBytesPerSecond: z
+    .int()
+    .min(1024)
+    .optional()
+    .describe("Most that a host sends to others when a model's file goes from host to host"),
   windows: z.array(maintenanceWindow).default([]).describe("When hosts may be changed; always without any"),
 });
 

@@ -20,11 +20,28 @@ export interface JournalStore {
 /** Say what is going on, in short lines. */
 export type Say = (words: string) => void;
 
+export interface Lacking {
+  /** Ids of models whose file `up` would fetch, by host; hosts that are not in it are left alone. */
+  readonly models: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Where it is not what the inventory says. */
+  readonly specs: ReadonlyMap<string, SpecText>;
+  /** Most that a host sends to the others. */
+  readonly hostBytesPerSecond: number | undefined;
+}
+
+export interface Brought {
+  readonly hosts: readonly string[];
+  /** Hosts that still lack a file, and why: their `up` fetches it. */
+  readonly left: ReadonlyMap<string, string>;
+}
+
 export interface Effects {
   readonly gateway: Gateway | null;
   readonly journal: JournalStore;
   /** How many resources would be created, updated, replaced… @throws HostFault */
   preview(host: string, spec: SpecText): Promise<Readonly<Record<string, number>>>;
+  /** Brings files to the hosts that lack them, from others that have them, as far as that can be. */
+  spread(lacking: Lacking, tell: (host: string, words: string) => void): Promise<Brought>;
   /** `pulumi up` of the host's stack with this spec, proofs included. @throws HostFault */
   up(host: string, spec: SpecText, say: Say): Promise<void>;
   /** Never throws: what cannot be seen is told in the refusal. */

@@ -24,6 +24,8 @@ export type Happening =
       readonly back: boolean;
       readonly hosts: readonly string[];
     }
+  /** Files go from host to host; `over` when they have, with what came of it. */
+  | { readonly event: "spread"; readonly hosts: readonly string[]; readonly over: boolean; readonly words: string }
   | { readonly event: "host"; readonly host: string; readonly doing: Doing }
   /** Words of what is going on there, such as bytes of a download. */
   | { readonly event: "words"; readonly host: string; readonly words: string }
@@ -58,6 +60,8 @@ function wordsOf(event: RolloutEvent): string {
       return `${event.host}: preview ${event.why === null ? changesWords(event.changes ?? {}) : `failed: ${event.why}`}`;
     case "wave":
       return `${event.back ? "going back" : `wave ${event.wave}${event.canary ? ", canary" : ""}`}: ${event.hosts.join(", ")}`;
+    case "spread":
+      return event.over ? `files: ${event.words}` : `files for ${count(event.hosts.length)}: ${event.words}`;
     case "host":
       return `${event.host}: ${event.doing}`;
     case "words":

@@ -44,6 +44,8 @@ const rolloutEntry = z.object({
   state: z.enum(["previewing", "rolling", "returning", "done", "returned", "failed", "refused"]),
   /** The canary has served long enough. */
   baked: z.boolean(),
+  /** Files that other hosts lacked have been brought to them. */
+  spread: z.boolean().default(false),
   why: z.string().nullable(),
   hosts: z.record(z.string(), hostEntry),
 });
@@ -92,7 +94,7 @@ export function begun(journal: Journal, { hosts, at, by, ...wanted }: Wanted): J
   const texts = Object.values(hosts).flatMap(({ before, after }) => [before ?? [], after].flat());
   const entry: RolloutEntry = {
     ...{ id: (journal.rollouts[0]?.id ?? 0) + 1, ...wanted, by: { ...by }, begun: at, ended: null },
-    ...{ state: "previewing", baked: false, why: null, hosts: Object.fromEntries(entries) },
+    ...{ state: "previewing", baked: false, spread: false, why: null, hosts: Object.fromEntries(entries) },
   };
   const rollouts = [entry, ...journal.rollouts].slice(0, kept);
   const known = { ...journal.specs, ...Object.fromEntries(texts.map((text) => [shortHash(text), text])) };

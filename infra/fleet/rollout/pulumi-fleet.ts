@@ -13,9 +13,10 @@ import type { FleetHost } from "../compose.ts";
 import type { FleetLooks } from "../look.ts";
 import type { Reading } from "../metrics.ts";
 import type { SeenHost } from "../plan.ts";
+import { spreadOverFleet } from "../spread-hosts.ts";
 import { stackText } from "../stack-text.ts";
 import { plainStack, Told, type Unlocking, unlocked } from "./automation.ts";
-import type { Effects, Gateway, JournalStore, Say } from "./effects.ts";
+import type { Brought, Effects, Gateway, JournalStore, Lacking, Say } from "./effects.ts";
 import type { SpecText } from "./journal.ts";
 
 export interface FleetPlace {
@@ -72,6 +73,14 @@ export class PulumiFleet implements Effects {
       (stack, options) => stack.preview(options),
     );
     return changeSummary;
+  }
+
+  async spread(lacking: Lacking, tell: (host: string, words: string) => void): Promise<Brought> {
+    const hosts = this.#place.hosts.map((host) => {
+      const spec = lacking.specs.get(host.name);
+      return spec === undefined ? host : this.hostWith(host.name, spec);
+    });
+    return await spreadOverFleet(hosts, lacking.models, lacking.hostBytesPerSecond, tell);
   }
 
   async up(host: string, spec: SpecText, say: Say): Promise<void> {

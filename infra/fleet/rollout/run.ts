@@ -2,7 +2,7 @@
 import type { Policy } from "../inventory.ts";
 import type { Reading } from "../metrics.ts";
 import type { SeenHost } from "../plan.ts";
-import { type Effects, HostFault } from "./effects.ts";
+import { type Brought, type Effects, HostFault } from "./effects.ts";
 import { bring, type Emit, wrongWith } from "./host.ts";
 import {
   ended,
@@ -14,7 +14,7 @@ import {
   withNewest,
 } from "./journal.ts";
 import { heartbeatSeconds } from "./lease.ts";
-import { nextStep, type Step } from "./steps.ts";
+import { lackedModels, nextStep, type Step } from "./steps.ts";
 import { errorShareOf, pacesOf, type Watched, wrongIn } from "./watch.ts";
 
 /** An engine with the program and its plugins, at its largest. */
@@ -93,6 +93,9 @@ class Rollout {
       case "bake":
         await this.#bake(step.hosts);
         return false;
+      case "spread":
+        await this.#spread(step.hosts);
+        return false;
       case "return":
         emit({ event: "wave", wave: 0, canary: false, back: true, hosts: step.hosts });
         await this.#return(step.hosts);
@@ -156,6 +159,24 @@ class Rollout {
       await bring(this.#effects, host, this.#spec(host, "after"), paces ?? {}, this.#runner.policy, this.#runner.emit);
       return "proved";
     });
+  }
+
+  /** What does not come about here is no failure: `up` fetches what it does not find. */
+  async #spread(hosts: readonly string[]): Promise<void> {
+    const { fleet, emit, policy } = this.#runner;
+    const entries = this.#newest.hosts;
+    emit({ event: "spread", hosts, over: false, words: "from hosts that have them" });
+    const reached = fleet.filter(({ refusal }) => refusal === null);
+    const models = reached.map(({ name }) => {
+      const proved = entries[name]?.phase === "proved";
+      return [name, proved ? new Set<string>() : lackedModels(fleet, name)] as const;
+    });
+    const specs = Object.keys(entries).map((name) => [name, this.#spec(name, "after")] as const);
+    const lacking = { models: new Map(models), specs: new Map(specs), hostBytesPerSecond: policy.hostBytesPerSecond };
+    const tell = (host: string, said: string) => emit({ event: "words", host, words: said });
+    const words = await this.#effects.spread(lacking, tell).then(broughtWords, wordsOf);
+    emit({ event: "spread", hosts, over: true, words });
+    await this.#write((journal) => withNewest(journal, { spread: true }));
   }
 
   async #return(hosts: readonly string[]): Promise<void> {
@@ -262,6 +283,12 @@ class Rollout {
     }
   }
 }
+
+const broughtWords = ({ hosts, left }: Brought): string =>
+  [
+    `${hosts.length} ${hosts.length === 1 ? "host has" : "hosts have"} them from others`,
+    ...[...left].map(([host, why]) => `${host} fetches its own: ${why}`),
+  ].join("; ");
 
 /** Whatever it was, the host is not known to be well. */
 const wordsOf = (error: unknown): string => {

@@ -6,7 +6,7 @@ import { amountOf, planRollout, type Refusal, type SeenHost } from "../plan.ts";
 import type { HostEntry, Journal, Phase, RolloutEntry, SpecText } from "./journal.ts";
 
 export type Step =
-  | { readonly do: "preview" | "bake"; readonly hosts: readonly string[] }
+  | { readonly do: "preview" | "bake" | "spread"; readonly hosts: readonly string[] }
   | { readonly do: "change"; readonly wave: number; readonly canary: boolean; readonly hosts: readonly string[] }
   | { readonly do: "return"; readonly hosts: readonly string[] }
   | { readonly do: "turn back"; readonly why: string }
@@ -53,6 +53,10 @@ export function nextStep(journal: Journal, seen: readonly SeenHost[], policy: Po
   const { waves, held } = planRollout(seenNow(seen, hosts), policy, now, proved);
   const [wave] = waves;
   if (proved && !rollout.baked && !wave?.canary) return { do: "bake", hosts: canaries };
+  // Only when the canary has proved that they are worth it, and before anybody has to wait for them.
+  const waiting = wave?.canary === false && !rollout.spread && hosts.filter(({ phase }) => phase === "waiting");
+  const without = waiting ? waiting.filter(({ name }) => lackedModels(seen, name).size > 0) : [];
+  if (without.length > 0) return { do: "spread", hosts: without.map(({ name }) => name) };
   if (wave) {
     const number = Math.max(0, ...hosts.map((host) => host.wave ?? 0)) + 1;
     return { do: "change", wave: number, canary: wave.canary, hosts: wave.hosts.map(({ host }) => host) };
@@ -61,6 +65,17 @@ export function nextStep(journal: Journal, seen: readonly SeenHost[], policy: Po
   const why = own.length > 0 ? `not changed: ${few(own.map(({ host }) => host))}` : null;
   return { do: "end", state: "done", why, held: own };
 }
+
+const fileStep = "model-file-";
+
+/** Models whose file `up` of that host would fetch. */
+export const lackedModels = (seen: readonly SeenHost[], host: string): ReadonlySet<string> =>
+  new Set(
+    seen
+      .find(({ name }) => name === host)
+      ?.steps.filter(({ resource }) => resource.startsWith(fileStep))
+      .map(({ resource }) => resource.slice(fileStep.length)),
+  );
 
 /** The fleet as this rollout has left it so far. */
 function seenNow(seen: readonly SeenHost[], hosts: readonly Named[]): SeenHost[] {

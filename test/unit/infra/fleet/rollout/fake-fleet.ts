@@ -26,6 +26,8 @@ interface Box {
   /** In the middle of a change. */
   torn: boolean;
   alive: boolean;
+  /** Models whose files are there. */
+  readonly files: Set<string>;
 }
 
 /** Ends whoever awaits it: a killed process neither goes on nor fails. */
@@ -39,6 +41,8 @@ export class FakeFleet {
   mostAway = 0;
   /** Requests that met a broken host through the gateway would have failed there. */
   exposed = 0;
+  /** Files that came from where models are published. */
+  downloads = 0;
   journal: Journal = emptyJournal;
   readonly policy: Policy;
   stacksAtOnce = 8;
@@ -49,7 +53,8 @@ export class FakeFleet {
   constructor(names: readonly string[], behaviour: Behaviour) {
     this.#behaviour = behaviour;
     this.policy = policySchema.parse({ bakeSeconds: 10, keepServing: 0, ...behaviour.policy });
-    for (const name of names) this.boxes.set(name, { spec: specOf("A", name), torn: false, alive: true });
+    for (const name of names)
+      this.boxes.set(name, { spec: specOf("A", name), torn: false, alive: true, files: new Set(["A"]) });
   }
 
   now = (): Temporal.Instant =>
@@ -68,9 +73,14 @@ export class FakeFleet {
     return {
       ...{ name: host, platform: "linux-cuda", labels: {}, groups: [], declares: declaredIn(wanted) },
       ...{ available, serves: available ? declaredIn(box.spec) : [] },
-      ...{ busy: 0, steps: right ? [] : [{ resource: "model" }], failed: null },
+      ...{ busy: 0, steps: right ? [] : this.#steps(box, wanted), failed: null },
       refusal: box.alive ? null : { why: "it does not answer", next: "switch it on" },
     };
+  }
+
+  #steps({ files }: Box, wanted: SpecText): SeenHost["steps"] {
+    const lacking = declaredIn(wanted).filter((model) => !files.has(model));
+    return [...lacking.map((model) => ({ resource: `model-file-${model}` })), { resource: "model" }];
   }
 
   /** @param step is called before and after each thing that is done to the world; it may never come back */
@@ -100,6 +110,13 @@ export class FakeFleet {
             if (!this.#works(box, host)) this.exposed++;
           }),
       },
+      spread: ({ models }) =>
+        around(() => {
+          const sources = [...this.boxes.values()].flatMap(({ files }) => [...files]);
+          for (const [host, lacking] of models)
+            for (const model of lacking) if (sources.includes(model)) this.boxes.get(host)?.files.add(model);
+          return { hosts: [], left: new Map() };
+        }),
       preview: () => around(() => ({ update: 1 })),
       up: async (host, spec) => {
         const box = this.boxes.get(host) as Box;
@@ -112,6 +129,10 @@ export class FakeFleet {
           });
           await around(() => {
             box.spec = spec;
+            for (const model of declaredIn(spec)) {
+              if (!box.files.has(model)) this.downloads++;
+              box.files.add(model);
+            }
             if (this.#behaviour.breaks(host, declaredIn(spec)[0] ?? "")) throw new HostFault("the model does not load");
             box.torn = false;
             this.#seconds += 30;

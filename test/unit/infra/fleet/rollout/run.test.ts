@@ -25,9 +25,11 @@ describe("a rollout", () => {
     expect(running(fleet)).toEqual(["B", "B", "B", "B", "B"]);
     const order = fleet.happenings.flatMap((one): (number | string)[] => {
       if (one.event === "wave") return [one.hosts.length];
+      if (one.event === "spread" && one.over) return ["files"];
       return one.event === "bake" && one.secondsLeft === 0 ? ["baked"] : [];
     });
-    expect(order).toEqual([1, "baked", 2, 2]);
+    expect(order).toEqual([1, "baked", "files", 2, 2]);
+    expect(fleet.downloads).toBe(1);
     expect(newest(fleet)).toMatchObject({ state: "done", why: null });
     expect(fleet.journal.lease).toBeNull();
   });
@@ -42,6 +44,7 @@ describe("a rollout", () => {
     expect(fleet.drained.size).toBe(0);
     expect(newest(fleet)).toMatchObject({ state: "returned", why: expect.stringMatching(why) });
     expect(Object.values(newest(fleet)?.hosts ?? {}).filter(({ phase }) => phase !== "waiting")).toHaveLength(1);
+    expect(fleet.downloads).toBe(1);
     expect(fleet.journal.held).toMatchObject([{ revision: "abc" }]);
   });
 
