@@ -1,6 +1,10 @@
 // What Pulumi starts. Plain JavaScript, because the point is to say in words that this shell's Node cannot run the rest.
 import process from "node:process";
 
+// The SDK reads a stack at each of its promises, and maps its positions through source maps, which costs more than all else here. Ours need none:
+// Node takes types out of a file without moving anything.
+Error.prepareStackTrace = undefined;
+
 const [major] = process.versions.node.split(".").map(Number);
 
 export default async () => {
