@@ -78,7 +78,7 @@ export function statesIn(csv: string): ServerState[] {
     const of = (name: string): string => values[names.indexOf(name)] ?? "";
     // 2 is a server, as against a frontend, a backend and a socket.
     if (of("type") !== "2") return [];
-    const found = [of("check_status"), of("last_chk").replaceAll('"', "")].filter((word) => word !== "").join(" ");
+    const found = [of("check_desc"), of("check_code")].filter((word) => word !== "").join(" ");
     return {
       backend: of("pxname"),
       host: of("svname"),

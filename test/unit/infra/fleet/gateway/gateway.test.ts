@@ -142,18 +142,18 @@ describe("Codex's files", () => {
 
 describe("the runtime API", () => {
   const stat = (rows: readonly string[]) =>
-    `# pxname,svname,qcur,scur,status,type,check_status,last_chk\n${rows.join("\n")}\n\n`;
+    `# pxname,svname,qcur,scur,status,type,check_code,check_desc\n${rows.join("\n")}\n\n`;
 
   test("is read by the names of its columns, servers alone", () => {
     const rows = [
       "clients,FRONTEND,,3,OPEN,0,,",
-      'model:coder,box1,1,2,UP,2,L7OK,"HTTP status check returned code <200>"',
+      "model:coder,box1,1,2,UP,2,200,Layer7 check passed",
       "model:coder,BACKEND,1,2,UP,1,,",
     ];
     expect(statesIn(stat(rows))).toEqual([
       {
         ...{ backend: "model:coder", host: "box1", status: "UP", running: 2, queued: 1 },
-        found: "L7OK HTTP status check returned code <200>",
+        found: "Layer7 check passed 200",
       },
     ]);
   });

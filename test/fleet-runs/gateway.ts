@@ -1,0 +1,47 @@
+/** The gateway by itself: how much it costs, and what clients notice of hosts that die, come and go. The hosts are played; HAProxy and the proxy are real. */
+import { mustHold, type Row } from "../e2e/rows.ts";
+import { measureSpeed, middle } from "../gateway/speed.ts";
+import { type Killed, killUnderStreams, turnsWhileHostsComeAndGo } from "../gateway/trials.ts";
+import type { Options, Scenario } from "./scenario.ts";
+
+const streams = 50;
+
+export const gateway: Scenario = {
+  what: "48 KB bodies through HAProxy and the proxy; a host killed under 50 streams; turns while hosts come and go",
+  times: 10,
+  rows: async ({ times, say }: Options): Promise<readonly Row[]> => {
+    const { ratios, alone, through, errors } = await measureSpeed(times, 3_000, say);
+    const killed: Killed[] = [];
+    const turns = { kept: 0, moved: 0 };
+    for (let time = 1; time <= times; time++) {
+      killed.push(await killUnderStreams(streams));
+      const { kept, moved } = await turnsWhileHostsComeAndGo(100);
+      turns.kept += kept;
+      turns.moved += moved;
+      say(`hosts killed and hosts that came and went: ${time} of ${times}`);
+    }
+    const sum = (of: keyof Killed): number => killed.reduce((total, one) => total + one[of], 0);
+    const ratio = middle(ratios);
+    const slowest = Math.max(...killed.map(({ slowestMs }) => slowestMs));
+    const share = (100 * turns.kept) / (turns.kept + turns.moved);
+    const kills = `${times} hosts killed under ${streams} streams each`;
+    return [
+      {
+        name: `48 KB through HAProxy and the proxy (${Math.round(through)}/s), beside the proxy alone (${Math.round(alone)}/s)`,
+        ...{ value: Number(ratio.toFixed(2)), unit: "x", bar: "at least 0.9", ok: ratio >= 0.9 },
+      },
+      mustHold("no request of these fails", errors === 0, `${errors} failed`),
+      mustHold(`${kills}: each of its own clients is told`, sum("unnoticed") === 0, `${sum("own")} streams`),
+      mustHold(`${kills}: no other stream ends`, sum("cut") === 0, `${sum("cut")} of ${sum("others")}`),
+      mustHold(`${kills}: no new request is lost`, sum("lost") === 0, `${sum("lost")} of ${times * streams}`),
+      {
+        name: "the slowest request after a kill",
+        ...{ value: Math.round(slowest), unit: "ms", bar: "at most 2000", ok: slowest <= 2_000 },
+      },
+      {
+        name: "turns that find the host of the turn before, while hosts come and go",
+        ...{ value: Number(share.toFixed(2)), unit: "%", bar: "at least 99", ok: share >= 99 },
+      },
+    ];
+  },
+};

@@ -1,0 +1,67 @@
+/** 48 KB bodies of Codex's size through HAProxy and the proxy, beside the proxy alone, in rounds that take turns. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { endChild } from "../../bench/children.ts";
+import { runContest } from "../../bench/contest.ts";
+import { bindSelf, chooseLayout } from "../../bench/layout.ts";
+import { codexSizeBody } from "../../bench/load/request.ts";
+import { lmstack } from "../../bench/peers/lmstack.ts";
+import { requestContest } from "../../bench/rows/requests.ts";
+import { StandIn } from "../../bench/stand-in.ts";
+import { GatewayPlace } from "./place.ts";
+
+const model = "bench";
+
+export interface Speed {
+  /** Requests a second through the gateway, as a share of those of the proxy alone, of each pair of rounds. */
+  readonly ratios: readonly number[];
+  readonly alone: number;
+  readonly through: number;
+  readonly errors: number;
+}
+
+export async function measureSpeed(rounds: number, requests: number, say: (line: string) => void): Promise<Speed> {
+  await using open = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), "gateway-speed-"));
+  open.defer(() => rm(folder, { recursive: true, force: true }));
+  // As on machines of their own: the proxy has a core to itself, the gateway is with whoever asks.
+  const layout = chooseLayout();
+  bindSelf(layout?.load);
+  const standIn = await StandIn.start("light", layout?.backend);
+  open.defer(() => standIn.end());
+  const proxy = await lmstack.start({ backendPort: standIn.port, core: layout?.peer, folder });
+  open.defer(async () => {
+    if (proxy.process !== undefined) await endChild(proxy.process);
+  });
+  const place = open.use(
+    await GatewayPlace.open([{ host: { name: "box1", port: proxy.port }, models: [model] }], ["box1"], {
+      // LM Studio's stand-in of the bench does not say what it has loaded.
+      edit: (whole) => whole.replaceAll("default-server check", "default-server"),
+      core: layout?.load,
+    }),
+  );
+  const front = { port: Number(new URL(place.url).port), process: undefined };
+  const contestants = [
+    { label: "alone", peer: proxy, model, share: 1 },
+    { label: "through", peer: front, model, share: 1 },
+  ];
+  const row = {
+    name: "gateway",
+    title: "48 KB Codex-size body, 8 connections",
+    path: "/v1/responses",
+    body: (id: string) => codexSizeBody(id, 48 * 1_024),
+    connections: 8,
+    requests,
+  };
+  const { samples, errors } = await runContest(requestContest(row, contestants, standIn), rounds, say);
+  const rps = (label: string) => (samples.get(label) ?? []).map(({ values }) => values.rps ?? 0);
+  const [alone, through] = [rps("alone"), rps("through")];
+  return {
+    ratios: through.map((value, round) => value / (alone[round] as number)),
+    ...{ alone: middle(alone), through: middle(through) },
+    errors: [...errors.values()].reduce((sum, count) => sum + count, 0),
+  };
+}
+
+export const middle = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
