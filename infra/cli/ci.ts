@@ -8,6 +8,7 @@ import { basename, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { type HostChange, leftInventory, shards } from "../fleet/ci/affected.ts";
 import { backendRefusal, runnerOf } from "../fleet/ci/backend.ts";
+import { deployedRevision, heldAs } from "../fleet/ci/earlier.ts";
 import { GitHub } from "../fleet/ci/github.ts";
 import { type Kind, markdownOf, marker, type Overview, overviewSchema, titleOf } from "../fleet/ci/markdown.ts";
 import { type HostReport, hostReport, reportOf } from "../fleet/ci/report.ts";
@@ -17,6 +18,7 @@ import { faultLine } from "../spec/faults.ts";
 import { changeLines } from "./change-lines.ts";
 import { CliFault, exitCodes, UsageFault } from "./fault.ts";
 import { type FleetFiles, type FleetOptions, filesOf, leftFaults, planOf } from "./fleet.ts";
+import { journalOf } from "./fleet-rollout.ts";
 import { previewed } from "./preview.ts";
 import { progress } from "./progress.ts";
 import { askPulumi, projectRoot, stackNames } from "./pulumi.ts";
@@ -52,7 +54,8 @@ async function look(kind: Kind, options: CiOptions, folder: string, list: () => 
   const parts = [options.list, hosts !== undefined, post].filter(Boolean).length;
   if (parts > 1) throw new UsageFault("found several of --list, --hosts and --post; expected one. Next: take one");
   const reports = resolve(folder, options.reports);
-  await refuseLostState(folder);
+  // Who only tells needs no state.
+  if (!post) await refuseLostState(folder);
   await mkdir(reports, { recursive: true });
 
   if (hosts === undefined && !post) {
@@ -106,13 +109,20 @@ async function changed({ file, base }: CiPreviewOptions, folder: string): Promis
   return overviewOf(fleet, revision, changes, await planOf(fleet, new Set(names)), true);
 }
 
+/** Hosts that a held revision concerns are not as declared because they were taken back: no news. */
 async function drifted({ file }: CiOptions, folder: string): Promise<Overview> {
-  const revision = (await new Repository(folder, file).commit("HEAD")) ?? "";
+  const repository = new Repository(folder, file);
+  const revision = (await repository.commit("HEAD")) ?? "";
+  const { journal } = await journalOf({ file });
+  const held = await heldAs(journal, (one) => repository.declaresSame(one, revision));
+  const back = held === null ? [] : await repository.changes(deployedRevision(journal), revision);
   const fleet = await filesOf(file, folder);
   const plan = await planOf(fleet);
-  const hosts = [...plan.waves.flatMap(({ hosts }) => hosts), ...plan.held].map(({ host }) => host);
-  const changes = hosts.map((host) => ({ host, what: [], before: undefined, after: undefined }));
-  return overviewOf(fleet, revision, changes, plan, false);
+  const changes = [...plan.waves.flatMap(({ hosts }) => hosts), ...plan.held]
+    .filter(({ host }) => !back.some((one) => one.host === host))
+    .map(({ host }) => ({ host, what: [], before: undefined, after: undefined }));
+  const overview = overviewOf(fleet, revision, changes, plan, false);
+  return held === null ? overview : { ...overview, notes: [...overview.notes, held] };
 }
 
 function overviewOf(
@@ -186,7 +196,7 @@ async function readReports(reports: string, { hosts }: Overview): Promise<HostRe
 
 async function said(kind: Kind, overview: Overview, text: string): Promise<string | null> {
   const github = GitHub.of(process.env);
-  const wanted = overview.hosts.length > 0 || overview.notes.length > 0;
+  const wanted = overview.hosts.length > 0;
   if (kind === "drift") return await github.issue(marker(kind), `lmstack: ${titleOf(kind, overview)}`, text, wanted);
   const pull = /^refs\/pull\/(\d+)\//.exec(process.env.GITHUB_REF ?? "")?.[1];
   if (pull === undefined)

@@ -14,7 +14,7 @@ import {
   type SpecText,
   specsAfter,
 } from "../fleet/rollout/journal.ts";
-import { type Here, heldBy } from "../fleet/rollout/lease.ts";
+import { type Held, type Here, heldBy } from "../fleet/rollout/lease.ts";
 import { PulumiFleet } from "../fleet/rollout/pulumi-fleet.ts";
 import { historyLines, statusLines } from "../fleet/rollout/report.ts";
 import { runRollout, stacksOn } from "../fleet/rollout/run.ts";
@@ -31,16 +31,25 @@ import { rolloutView } from "./rollout-view.ts";
 export interface RolloutOptions extends FleetOptions {
   readonly revision?: string;
   readonly resume?: boolean;
+  /** Hosts that may be changed; all when absent. */
+  readonly only?: ReadonlySet<string>;
 }
 export interface RollbackOptions extends FleetOptions {
   readonly to?: string;
 }
 
-export async function rollout({ revision, ...options }: RolloutOptions): Promise<void> {
+export async function rollout({ revision, only, ...options }: RolloutOptions): Promise<void> {
   const command = await Command.open(options);
   if (options.resume) return await command.resumed();
-  const wanted = command.fleet.hosts.map(({ name, declared }) => [name, stableJson(declared)] as const);
-  await command.begun("rollout", revision ?? null, new Map(wanted));
+  const wanted = command.fleet.hosts.filter(({ name }) => only?.has(name) ?? true);
+  const specs = wanted.map(({ name, declared }) => [name, stableJson(declared)] as const);
+  await command.begun("rollout", revision ?? null, new Map(specs));
+}
+
+/** The journal, and whoever runs a rollout now. */
+export async function journalOf(options: FleetOptions): Promise<{ journal: Journal; runner: Held | null }> {
+  const { journal, runner } = await Command.open(options);
+  return { journal, runner };
 }
 
 export async function rollback(options: RollbackOptions): Promise<void> {

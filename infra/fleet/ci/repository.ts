@@ -41,18 +41,20 @@ export class Repository {
     return affectedHosts(old, now, code.length > 0);
   }
 
-  /** Whether hosts are asked for the same by both. */
+  /** Whether hosts are asked for the same by both; not where the checkout lacks one of them. */
   async declaresSame(one: string, other: string): Promise<boolean> {
-    return (await this.#differing(one, other, this.#deployed)).length === 0;
+    const known = (await this.commit(one)) !== null && (await this.commit(other)) !== null;
+    return known && (await this.#differing(one, other, this.#deployed)).length === 0;
   }
 
   /**
    * A commit on top of `tip` that declares what `good` did and leaves everything else as it is; no branch and no file of the checkout is touched.
-   * @returns its name
+   * @returns its name, the same for the same question
    */
   async restoring(good: string, tip: string, words: string): Promise<string> {
     const scratch = join(await this.#must(["rev-parse", "--absolute-git-dir"]), `lmstack-restoring-${process.pid}`);
-    const env = { GIT_INDEX_FILE: scratch, ...author };
+    const date = await this.#must(["show", "-s", "--format=%cI", tip]);
+    const env = { GIT_INDEX_FILE: scratch, ...author, GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date };
     await this.#must(["read-tree", tip], env);
     const files = await this.#differing(good, tip, this.#deployed);
     await this.#must(["--literal-pathspecs", "restore", `--source=${good}`, "--staged", "--", ...files], env);

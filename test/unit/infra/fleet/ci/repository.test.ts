@@ -65,15 +65,18 @@ test("what could not be read before, or is not there, stands for nothing that ho
 });
 
 test("a restoring commit declares what was good, keeps everything else, and touches neither checkout nor branch", async () => {
-  const good = await commit({ "fleet.yaml": fleet(8080), "README.md": "one" });
-  await commit({ "fleet.yaml": fleet(9090), "Pulumi.box9.yaml": "config: {}\n" });
+  const good = await commit({ "fleet.yaml": fleet(8080), "README.md": "one", "Pulumi.box8.yaml": "config: {}\n" });
+  await git("mv", "Pulumi.box8.yaml", "Pulumi.box9.yaml");
+  await commit({ "fleet.yaml": fleet(9090) });
   const bad = await commit({ "README.md": "two" });
   const restored = await repository.restoring(good, bad, "Back to what was good");
   expect(await hostsOf(good, restored)).toEqual([]);
   expect(await repository.declaresSame(good, restored)).toBe(true);
   expect(await repository.declaresSame(bad, restored)).toBe(false);
+  expect(await repository.restoring(good, bad, "Back to what was good")).toBe(restored);
+  expect(await repository.declaresSame("0123456789", bad)).toBe(false);
   expect(await git("show", `${restored}:README.md`)).toBe("two");
-  expect(await git("ls-tree", "--name-only", restored)).toBe("README.md\nfleet.yaml");
+  expect(await git("ls-tree", "--name-only", restored)).toBe("Pulumi.box8.yaml\nREADME.md\nfleet.yaml");
   expect(await git("rev-parse", "HEAD", `${restored}^`)).toBe(`${bad}\n${bad}`);
   expect(await git("status", "--porcelain")).toBe("");
 });
