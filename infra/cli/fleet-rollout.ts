@@ -163,6 +163,7 @@ class Command {
       throw new CliFault(
         `stack files are not as ${this.fleet.inventory} says: ${few(stale)}; nothing was touched. Next: \`npx lmstack fleet sync\``,
       );
+    await this.#askGateway();
     const fleet = this.#effects();
     const seen = await this.#looked(fleet, specs);
     const plan = planOnly(new Set(specs.keys()), seen, this.fleet.policy, Temporal.Now.instant());
@@ -184,6 +185,7 @@ class Command {
   }
 
   async resumed(): Promise<void> {
+    await this.#askGateway();
     const fleet = this.#effects();
     await awaitSilence(fleet, here, console.error, new AbortController().signal);
     const { lease } = this.journal;
@@ -205,6 +207,18 @@ class Command {
       gateway: gateway && runtimeOf(gateway),
       unlocking: { here, former: async () => this.#former },
       message: () => `rollout ${this.journal.rollouts[0]?.id}`,
+    });
+  }
+
+  /** A gateway that cannot be reached would be met in the middle of the first host. @throws CliFault */
+  async #askGateway(): Promise<void> {
+    const { gateway } = this.fleet;
+    if (gateway === null) return;
+    await progress("asking the gateway", runtimeOf(gateway).states()).catch((cause: Error) => {
+      const next = `\`npx lmstack up --stack ${gateway.stack}\``;
+      throw new CliFault(`the gateway does not answer, nothing was touched: ${cause.message}. Next: ${next}`, {
+        cause,
+      });
     });
   }
 

@@ -29,7 +29,11 @@ export async function bring(
   const { gateway } = effects;
   const doing = (what: Extract<Happening, { event: "host" }>["doing"]) => emit({ event: "host", host, doing: what });
   if (gateway) doing("draining");
-  await gateway?.drain(host, drainSeconds);
+  await gateway?.drain(host, drainSeconds).catch((error: Error) => {
+    // Back to what works is worth more than a quiet moment for it.
+    if (paces !== null) throw error;
+    emit({ event: "words", host, words: error.message });
+  });
   const before = paces && (await effects.measure(host, spec));
   doing("updating");
   await effects.up(host, spec, (words) => emit({ event: "words", host, words }));

@@ -19,6 +19,8 @@ export interface Behaviour {
   /** Tokens a second of a stream. */
   readonly pace?: (model: string) => number;
   readonly policy?: object;
+  /** The gateway can be told to send nothing more. */
+  readonly drains?: () => boolean;
 }
 
 interface Box {
@@ -102,7 +104,11 @@ export class FakeFleet {
     return {
       journal: store,
       gateway: {
-        drain: (host) => around(() => void this.drained.add(host)),
+        drain: (host) =>
+          around(() => {
+            if (this.#behaviour.drains?.() === false) throw new Error("the gateway does not answer");
+            this.drained.add(host);
+          }),
         undrain: (host) =>
           around(() => {
             this.drained.delete(host);

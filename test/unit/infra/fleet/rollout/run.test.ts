@@ -104,6 +104,16 @@ describe("a rollout", () => {
     expect(fleet.drained.size).toBe(0);
   });
 
+  test("nothing is changed on a host that the gateway would go on sending to, but it goes back without its help", async () => {
+    let answers = false;
+    const fleet = await rolled({ ...well, drains: () => answers });
+    expect(running(fleet)).toEqual(["A", "A", "A", "A"]);
+    expect(newest(fleet)).toMatchObject({ state: "returned", why: expect.stringMatching(/gateway does not answer/) });
+    answers = true;
+    await fleet.command("second", toB(names(4)));
+    expect(running(fleet)).toEqual(["B", "B", "B", "B"]);
+  });
+
   test("who wants it to stop is heard between two waves, and it can go on", async () => {
     const fleet = new FakeFleet(names(4), well);
     const stop = new AbortController();
