@@ -33,8 +33,9 @@ export async function ensureTestTools(): Promise<TestTools> {
   await ensureTmux();
   if (findOnPath("plistutil") === undefined)
     await ensureDebianPackages(["libplist-utils"], "launchd's files are checked by another parser of them");
-  if (findOnPath("haproxy", `${process.env.PATH}:${sbin}`) === undefined || findOnPath("socat") === undefined)
-    await ensureDebianPackages(["haproxy", "socat"], "the gateway of a fleet is a real HAProxy");
+  const path = `${process.env.PATH}:${sbin}`;
+  const lacking = ["haproxy", "socat", "openssl"].filter((program) => findOnPath(program, path) === undefined);
+  if (lacking.length > 0) await ensureDebianPackages(lacking, "the gateway of a fleet is a real HAProxy");
   const ofGateway = findOnPath("haproxy") === undefined ? sbin : undefined;
   const folders = [await ensurePromtool(), await ensureActionlint(), ofGateway];
   return { pathFolders: folders.filter((folder) => folder !== undefined), python: await ensurePython() };

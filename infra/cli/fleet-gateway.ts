@@ -1,9 +1,11 @@
 /** `lmstack fleet gateway`: the one endpoint in front of all hosts. */
 import { relative, resolve } from "node:path";
 import { Document } from "yaml";
+import type { Inventory } from "../fleet/compose.ts";
 import { renderHaproxy } from "../fleet/gateway/haproxy.ts";
 import { onMachine } from "../fleet/gateway/machine.ts";
 import { RuntimeGateway, type ServerState } from "../fleet/gateway/runtime.ts";
+import { sealed, sealOf } from "../fleet/gateway/seal.ts";
 import type { GatewaySpec } from "../fleet/inventory.ts";
 import { aligned } from "../fleet/plan-lines.ts";
 import { CliFault, exitCodes, UsageFault } from "./fault.ts";
@@ -13,6 +15,7 @@ import { progress } from "./progress.ts";
 import { askPulumi, projectRoot, stackNames } from "./pulumi.ts";
 import { findStack, stackFile, writeStack } from "./stack-file.ts";
 import { textOf, yamlOf } from "./stack-yaml.ts";
+import { converge } from "./up.ts";
 
 /** By the admin socket on its machine. */
 export const runtimeOf = (gateway: GatewaySpec): RuntimeGateway =>
@@ -51,6 +54,17 @@ export async function undrain(host: string, { file, json }: FleetOptions): Promi
   await progress(`the gateway looks at ${host}`, runtimeOf(gateway).undrain(host));
   console.error(`${host} serves again`);
   if (json) console.log(JSON.stringify({ ok: true, host, serves: true }));
+}
+
+/** Before hosts change: one that is new in the inventory gets requests only from a gateway that knows it. */
+export async function bringUpToDate({ gateway, hosts }: Pick<Inventory, "gateway" | "hosts">): Promise<void> {
+  if (gateway === null) return;
+  const [state, ...lines] = (await onMachine(gateway, "look")).split("\n");
+  const text = lines.join("\n");
+  const mark = sealOf(text)?.mark;
+  if (state === "active" && mark !== undefined && text === sealed(renderHaproxy(gateway, hosts), mark)) return;
+  console.error(`the gateway is not as the inventory says: \`pulumi up\` of ${gateway.stack} first`);
+  await converge(gateway.stack, ["--yes", "--skip-preview"], true);
 }
 
 /** Its stack, whose file says where the inventory is and nothing more. @returns names of files that were written */

@@ -23,7 +23,7 @@ import { asSeen, awaitSilence, begin, type Me, refuseUnlessFree, resume } from "
 import { stableJson } from "../spec/stable-json.ts";
 import { CliFault, exitCodes, UsageFault } from "./fault.ts";
 import { type FleetFiles, type FleetOptions, filesOf, refusalsOf } from "./fleet.ts";
-import { runtimeOf } from "./fleet-gateway.ts";
+import { bringUpToDate, runtimeOf } from "./fleet-gateway.ts";
 import { progress } from "./progress.ts";
 import { projectRoot, useEngine } from "./pulumi.ts";
 import { rolloutView } from "./rollout-view.ts";
@@ -177,6 +177,7 @@ class Command {
       if (plan.held.length > 0) process.exitCode = exitCodes.unhealthy;
       return;
     }
+    await bringUpToDate(this.fleet);
     const before = await progress("asking Pulumi what the hosts had last", fleet.lastGood(open));
     const hosts = open.map((name) => [name, { before: before.get(name) ?? null, after: specs.get(name) as SpecText }]);
     this.journal = await begin(fleet, this.#me, here, { kind, revision, hosts: Object.fromEntries(hosts) });

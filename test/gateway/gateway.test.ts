@@ -1,4 +1,10 @@
 /** One endpoint in front of many hosts: a real HAProxy with the configuration that the inventory makes. */
+import { once } from "node:events";
+import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import tls from "node:tls";
+import { execa } from "execa";
 import { describe, expect, test } from "vitest";
 import { until } from "../container/client.ts";
 import { ask, hostOf, openStream, send } from "./client.ts";
@@ -166,6 +172,25 @@ describe.concurrent("the gateway", () => {
     expect(host.seen[0]?.headers).toMatchObject({ "x-forwarded-for": "127.0.0.1", authorization: "Bearer sk-one" });
     const figures = await fetch(place.metricsUrl).then((answer) => answer.text());
     expect(figures).toMatch(/^haproxy_server_status\{proxy="model:coder",server="box1",state="UP"\} 1$/m);
+  });
+
+  test("speaks TLS with the certificate of its file", async () => {
+    await using open = new AsyncDisposableStack();
+    const folder = await mkdtemp(join(tmpdir(), "gateway-tls-"));
+    open.defer(() => rm(folder, { recursive: true, force: true }));
+    const file = join(folder, "llm.pem");
+    const words = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=llm.example", "-days", "1"];
+    await execa("openssl", ["req", ...words, "-keyout", file, "-out", join(folder, "cert.pem")]);
+    await appendFile(file, await readFile(join(folder, "cert.pem")));
+    const hosts = await openHosts(open, ["coder"]);
+    const { url } = open.use(await GatewayPlace.open(declared(hosts), [], { tls: file }));
+    expect(hostOf(await ask(url))).toBe("box1");
+    const socket = tls.connect({ port: Number(new URL(url).port), rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    expect(socket.getPeerCertificate().subject.CN).toBe("llm.example");
+    socket.destroy();
+  });
+    await expect(once(old, "secureConnect")).rejects.toThrow();
   });
 
   test("a host that is not well is told when it is let in again, with what the gateway found", async () => {

@@ -27,21 +27,21 @@ interface Peculiar {
   readonly edit?: (configuration: string) => string;
   /** That HAProxy is bound to. */
   readonly core?: number | undefined;
+  /** PEM file with key and certificate. */
+  readonly tls?: string;
 }
 
 export class GatewayPlace implements AsyncDisposable {
   readonly runtime: RuntimeGateway;
   readonly #home: string;
-  readonly #edit: Peculiar["edit"];
-  readonly #core: number | undefined;
+  readonly #peculiar: Peculiar;
   readonly #port: number;
   readonly #metrics: number;
   #child: ChildProcess | undefined;
   #words = "";
 
-  private constructor(home: string, port: number, metrics: number, edit: Peculiar["edit"], core: number | undefined) {
-    this.#edit = edit;
-    this.#core = core;
+  private constructor(home: string, port: number, metrics: number, peculiar: Peculiar) {
+    this.#peculiar = peculiar;
     this.#home = home;
     this.#port = port;
     this.#metrics = metrics;
@@ -52,10 +52,10 @@ export class GatewayPlace implements AsyncDisposable {
   static async open(
     hosts: readonly Declared[],
     away: readonly string[] = [],
-    { edit = (whole: string) => whole, core }: Peculiar = {},
+    peculiar: Peculiar = {},
   ): Promise<GatewayPlace> {
     const home = await mkdtemp(join(tmpdir(), "gateway-"));
-    const place = new GatewayPlace(home, await freePort(), await freePort(), edit, core);
+    const place = new GatewayPlace(home, await freePort(), await freePort(), peculiar);
     await mkdir(place.#folder, { recursive: true });
     await writeFile(join(place.#folder, "servers.state"), "");
     await place.#write(hosts);
@@ -64,7 +64,7 @@ export class GatewayPlace implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `${this.#peculiar.tls === undefined ? "http" : "https"}://127.0.0.1:${this.#port}`;
   }
 
   get metricsUrl(): string {
@@ -73,7 +73,13 @@ export class GatewayPlace implements AsyncDisposable {
 
   async start(away: readonly string[] = []): Promise<void> {
     const env = { ...process.env, LMSTACK_GATEWAY: this.#folder };
-    const [program, ...args] = bound(this.#core, ["haproxy", "-W", "-db", "-f", join(this.#folder, "haproxy.cfg")]);
+    const [program, ...args] = bound(this.#peculiar.core, [
+      "haproxy",
+      "-W",
+      "-db",
+      "-f",
+      join(this.#folder, "haproxy.cfg"),
+    ]);
     const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding("utf8").on("data", (words: string) => {
@@ -134,9 +140,11 @@ export class GatewayPlace implements AsyncDisposable {
   }
 
   async #write(hosts: readonly Declared[]): Promise<void> {
-    const { gateway, hosts: composed } = inventoryOf(hosts, { port: this.#port, metrics: { port: this.#metrics } });
+    const { edit = (whole: string) => whole, tls } = this.#peculiar;
+    const ports = { port: this.#port, metrics: { port: this.#metrics } };
+    const { gateway, hosts: composed } = inventoryOf(hosts, { ...ports, ...(tls === undefined ? {} : { tls }) });
     if (gateway === null) throw new Error("an inventory without a gateway");
-    await writeFile(join(this.#folder, "haproxy.cfg"), this.#edit?.(renderHaproxy(gateway, composed)) ?? "");
+    await writeFile(join(this.#folder, "haproxy.cfg"), edit(renderHaproxy(gateway, composed)));
   }
 
   async #machine(verb: string, commands = ""): Promise<string> {
