@@ -45,6 +45,8 @@ export class FakeFleet {
   exposed = 0;
   /** Files that came from where models are published. */
   downloads = 0;
+  /** Whoever has the lease is still at work. */
+  othersLive = false;
   journal: Journal = emptyJournal;
   readonly policy: Policy;
   stacksAtOnce = 8;
@@ -178,7 +180,7 @@ export class FakeFleet {
     };
   }
 
-  /** One run of the command, from here; `lives` is false for whoever was killed before. */
+  /** One run of the command, from here. */
   async command(
     name: string,
     models: Readonly<Record<string, string>> | "resume",
@@ -187,7 +189,7 @@ export class FakeFleet {
   ): Promise<void> {
     const effects = this.effects(step);
     const me = { id: name, user: "ada", machine: "desk", pid: 1 };
-    const here = { machine: "desk", runs: () => false };
+    const here = { machine: "desk", runs: () => this.othersLive };
     const names = [...this.boxes.keys()];
     if (models === "resume") await resume(effects, me, here);
     else {

@@ -240,6 +240,16 @@ describe("a runner that is killed at any moment", () => {
     );
   });
 
+  test("is not replaced while it lives: who begins or resumes is refused, told whose it is, and touches nothing", async () => {
+    const fleet = new FakeFleet(names(3), well);
+    await fleet.killedAt(30, toB(names(3)));
+    const before = JSON.stringify([...fleet.boxes, fleet.journal]);
+    fleet.othersLive = true;
+    for (const how of [toB(names(3)), "resume"] as const)
+      await expect(fleet.command("second", how)).rejects.toThrow(/rollout 1 is running: ada on desk.*fleet status/);
+    expect(JSON.stringify([...fleet.boxes, fleet.journal])).toBe(before);
+  });
+
   test("finds itself overtaken, and touches nothing more", async () => {
     const fleet = new FakeFleet(names(3), well);
     const emitted = fleet.happenings.push.bind(fleet.happenings);
