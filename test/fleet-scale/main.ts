@@ -7,6 +7,9 @@ import { parseArgs } from "node:util";
 import { report } from "../e2e/rows.ts";
 import { ScaleRun } from "./scale-run.ts";
 
+/** Of one stack's model. Odd, so that there is one in the middle. */
+const changes = 3;
+
 const { values } = parseArgs({
   options: {
     hosts: { type: "string", default: "25" },
@@ -35,7 +38,7 @@ async function main(): Promise<number> {
   try {
     const backend = pathToFileURL(folder).href;
     await using run = await ScaleRun.start({ folder, backend, say });
-    return await report(await run.rows(sizes), values.json);
+    return await report(await run.rows(sizes, changes), values.json);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

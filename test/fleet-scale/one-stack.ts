@@ -4,13 +4,14 @@ import { type ModelName, models, specOf } from "./fleet.ts";
 import type { StandInHosts } from "./hosts.ts";
 import { measured, type Usage } from "./usage.ts";
 
-/** Of so many changes of the model the one in the middle counts. */
-const changes = 3;
-
-/** @param backend address of a state that nobody else uses */
+/**
+ * @param backend address of a state that nobody else uses
+ * @param changes of the model, of which the one in the middle counts
+ */
 export async function costOfOneStack(
   hosts: StandInHosts,
   backend: string,
+  changes: number,
   say: (line: string) => void,
 ): Promise<Usage> {
   const place = await hosts.add("e2e-scale-one");

@@ -9,8 +9,18 @@ import { fleetOf, type ModelName } from "./fleet.ts";
 import type { Place, StandInHosts } from "./hosts.ts";
 import { measured, type Usage } from "./usage.ts";
 
-const happening = z.looseObject({ event: z.string(), phase: z.string().optional() });
+const happening = z.looseObject({
+  event: z.string().optional(),
+  host: z.string().optional(),
+  doing: z.string().optional(),
+  phase: z.string().optional(),
+});
 const sayEveryMs = 20_000;
+
+export interface RolloutUsage extends Usage {
+  /** Most hosts that were being updated at the same time. */
+  readonly inFlight: number;
+}
 
 export class ScaleFleet implements AsyncDisposable {
   readonly places: Place[] = [];
@@ -31,29 +41,34 @@ export class ScaleFleet implements AsyncDisposable {
   }
 
   /** Brings every host to this model, by canary and waves; one that has it already is left alone. */
-  async rollOut(model: ModelName, say: (line: string) => void): Promise<Usage> {
+  async rollOut(model: ModelName, say: (line: string) => void): Promise<RolloutUsage> {
     await writeFile(this.#inventory, stringify(fleetOf(this.places, model)));
     await this.#fleet(["sync", "--yes"]);
-    const [, usage] = await measured(() => this.#rollOut(say));
+    const [inFlight, usage] = await measured(() => this.#rollOut(say));
     const others = this.places.filter((place) => this.#hosts.loadedOn(place).join() !== model);
     if (others.length > 0) throw new Error(`after the rollout ${others.map(({ name }) => name)} lack ${model}`);
-    return usage;
+    return { ...usage, inFlight };
   }
 
-  async #rollOut(say: (line: string) => void): Promise<void> {
+  /** @returns the most hosts that were being updated at once */
+  async #rollOut(say: (line: string) => void): Promise<number> {
     const child = this.#fleet(["rollout", "--json"]);
-    let ended = 0;
+    const updating = new Set<string | undefined>();
+    let inFlight = 0;
+    let done = 0;
     let told = performance.now();
     for await (const line of child.iterable()) {
-      const { event, phase } = happening.parse(JSON.parse(line));
-      if (event !== "host-ended") continue;
-      ended++;
-      if (phase !== "proved") say(line);
+      const { event, host, doing, phase } = happening.parse(JSON.parse(line));
+      if (doing === "updating") inFlight = Math.max(inFlight, updating.add(host).size);
+      if (event === "host-ended") updating.delete(host);
+      if (event === "host-ended" && phase !== "proved") say(line);
+      if (event === "host-ended" || event === "previewed") done++;
       if (performance.now() - told < sayEveryMs) continue;
       told = performance.now();
-      say(`${ended} hosts have ended`);
+      say(`${done} of ${2 * this.places.length} previews and changes`);
     }
     await child;
+    return inFlight;
   }
 
   #fleet(words: readonly string[]) {

@@ -30,9 +30,10 @@ export class ScaleRun implements AsyncDisposable {
     return new ScaleRun(options, await StandInHosts.start(models));
   }
 
-  async rows(sizes: readonly number[]): Promise<Row[]> {
+  /** @param changes of one stack's model, of which the one in the middle counts */
+  async rows(sizes: readonly number[], changes: number): Promise<Row[]> {
     const { backend, say } = this.#options;
-    const one = await costOfOneStack(this.#hosts, backend, say);
+    const one = await costOfOneStack(this.#hosts, backend, changes, say);
     return [
       ...(await plannerRows()),
       atMost("one stack, preview and up: CPU of all processes", one.cpuSeconds, "s", 4),
@@ -58,6 +59,7 @@ export class ScaleRun implements AsyncDisposable {
       const each = usage.cpuSeconds / size;
       rows.push(
         atMost(`rollout over ${size} hosts: CPU a host`, each, "s", one.cpuSeconds * 1.3),
+        atMost(`rollout over ${size} hosts: memory a stack in flight`, usage.peakMegabytes / usage.inFlight, "MB", 400),
         atMost(`rollout over ${size} hosts: time`, usage.wallSeconds, "s", size * 9),
       );
       if (least !== undefined)
