@@ -228,7 +228,7 @@ class Command {
       const spec = specs.get(host.name);
       return spec === undefined ? host : fleet.hostWith(host.name, spec);
     });
-    const looking = new FleetLooks(this.fleet.hosts).all(hosts, refusalsOf(this.fleet));
+    const looking = fleet.lookAtAll(hosts, refusalsOf(this.fleet));
     return await progress(`looking at ${hosts.length} ${hosts.length === 1 ? "host" : "hosts"}`, looking);
   }
 

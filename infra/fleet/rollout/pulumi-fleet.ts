@@ -88,6 +88,8 @@ export class PulumiFleet implements Effects {
     await this.#operate(host, spec, say, (stack, options) => stack.up({ ...options, message }));
   }
 
+  lookAtAll: FleetLooks["all"] = (hosts, refusals) => this.#place.looks.all(hosts, refusals);
+
   look = (host: string, spec: SpecText): Promise<SeenHost> => this.#place.looks.at(this.hostWith(host, spec));
 
   measure = (host: string, spec: SpecText): Promise<Reading | null> =>
