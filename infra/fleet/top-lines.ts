@@ -45,7 +45,7 @@ function hostRows({ host, reading, rates, silence }: HostView): Row[] {
         String(queued),
         figure(own?.tokensPerSecond),
         figure(own?.pace),
-        own?.firstToken == null ? "" : `${figure(own.firstToken)} s`,
+        own?.firstToken == null ? "" : `${own.firstToken.toFixed(own.firstToken < 1 ? 2 : 1)} s`,
         index === 0 ? failed : "",
       ],
     };

@@ -37,9 +37,9 @@ it("hosts that need a look come first, and each model is told over all hosts", (
     "",
     "HOST  STATE      MODEL  RUNNING  QUEUED  TOKENS/S  A STREAM  FIRST TOKEN  FAILED",
     "box9  SILENT  http://10.0.0.9:8080/metrics: ECONNREFUSED. Next: `npx lmstack status`",
-    "box3  NOT READY  qwen   0/2      0       80.0      40.0      0.5 s        1",
-    "box2  ready      qwen   2/2      3       80.0      40.0      0.5 s        1",
-    "box1  ready      qwen   1/2      0       80.0      40.0      0.5 s        1",
+    "box3  NOT READY  qwen   0/2      0       80.0      40.0      0.51 s       1",
+    "box2  ready      qwen   2/2      3       80.0      40.0      0.51 s       1",
+    "box1  ready      qwen   1/2      0       80.0      40.0      0.51 s       1",
   ]);
 });
 
