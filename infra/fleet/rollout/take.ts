@@ -64,7 +64,9 @@ export async function resume({ journal, now }: Pick<Effects, "journal" | "now">,
         `there is no rollout to resume: ${newest ? `rollout ${newest.id} is over (${newest.state})` : "there was none yet"}. Next: \`npx lmstack fleet rollout\``,
       );
     if (held?.alive) throw new CliFault(`rollout ${newest.id} is running: ${held.words}. Next: ${held.next}`);
-    const taken = { ...before, lease: { ...me, heartbeat: momentOf(now()) } };
+    // Who resumes wants it to go on, whatever was asked of the runner before.
+    const wish = before.wish?.what === "abort" ? before.wish : null;
+    const taken = { ...before, wish, lease: { ...me, heartbeat: momentOf(now()) } };
     if (newest.state !== "failed") return taken;
     const stuck = Object.entries(newest.hosts).filter(([, { phase }]) => phase === "stuck");
     const again = Object.fromEntries(stuck.map(([name]) => [name, { phase: "returning", why: null } as const]));

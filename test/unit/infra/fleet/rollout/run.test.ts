@@ -131,6 +131,14 @@ describe("a rollout", () => {
     expect(running(fleet)).toEqual(["B", "B", "B", "B"]);
   });
 
+  test("a wish to pause that no runner heard does not stop the one that resumes", async () => {
+    const fleet = new FakeFleet(names(2), well);
+    await fleet.killedAt(30, toB(names(2)));
+    fleet.journal = { ...fleet.journal, wish: { what: "pause", user: "bob", machine: "laptop" } };
+    await fleet.command("second", "resume");
+    expect(running(fleet)).toEqual(["B", "B"]);
+  });
+
   test("a wish to abort takes back what was changed", async () => {
     const fleet = new FakeFleet(names(4), well);
     const emitted = fleet.happenings.push.bind(fleet.happenings);
