@@ -144,10 +144,10 @@ export async function openPlace(name: string, { say, mac }: PlaceOptions): Promi
       input: teamKey,
     });
   const began = performance.now();
-  await Promise.all(
-    names.map((host) => fleet.must(["up", "--stack", host, "--json", "--", "--yes", "--skip-preview"])),
-  );
+  const up = (stack: string) => fleet.must(["up", "--stack", stack, "--json", "--", "--yes", "--skip-preview"]);
+  await Promise.all(names.map(up));
   say(`the first up of ${names.length} hosts took ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  await up(gateway);
   for (const host of hosts) await springTraps(host, { loadMs, thinksAnyway: true });
 
   const done = making.move();

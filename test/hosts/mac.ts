@@ -27,6 +27,13 @@ export async function becomeMac(host: TestHost): Promise<void> {
   // Where sudo's rules have it; the others come first on everybody's PATH.
   await put("/usr/bin/launchctl", command("launchctl"));
   for (const name of Object.keys(tools)) await put(`/usr/local/bin/${name}`, command(name));
+  // launchd's jobs have a shorter PATH.
+  await host.exec(
+    `ln -sf ${Object.keys(tools)
+      .map((name) => `/usr/local/bin/${name}`)
+      .join(" ")} /usr/sbin/`,
+    { root: true },
+  );
   await put("/usr/local/bin/mv", mv);
   await put("/etc/sudoers.d/lmstack", sudoersDropIn(host.user, undefined, "Darwin"), "0440");
   await put("/etc/systemd/system/lmstack-test-launchd.service", unit, "0644");
