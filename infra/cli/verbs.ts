@@ -157,6 +157,7 @@ onFleet("rollout")
   )
   .option("--revision <name>", "what the inventory comes from, such as a git commit; kept in the history")
   .option("--resume", "go on with the rollout that was paused or whose runner is gone")
+  .addHelpText("after", () => "\nWith --json each thing that happens is one document, on a line of its own.")
   .action(async (options: RolloutOptions) => (await import("./fleet-rollout.ts")).rollout(options));
 onFleet("rollback")
   .description("a rollout back to what the hosts had when an earlier one was over")
