@@ -75,7 +75,8 @@ export class Told {
     const message = plain(diagnosticEvent?.message ?? "");
     if (message === "") return;
     if (diagnosticEvent?.severity === "error") this.#errors.push(message);
-    else if (!diagnosticEvent?.ephemeral || message.length < longest) this.#say(message.split("\n").at(-1) ?? "");
+    // The engine tells its own defects' hunters more than its types say.
+    else if (/^(info|warning)/.test(diagnosticEvent?.severity ?? "")) this.#say(message.split("\n").at(-1) ?? "");
   };
 
   failure(error: unknown): HostFault {
@@ -85,7 +86,6 @@ export class Told {
   }
 }
 
-const longest = 200;
 const plain = (message: string): string => message.replaceAll(/<\{%.*?%\}>/g, "").trim();
 
 const lastLine = ({ message: text }: CommandError): string => {
