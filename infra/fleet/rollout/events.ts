@@ -23,6 +23,8 @@ export type Happening =
       readonly canary: boolean;
       readonly back: boolean;
       readonly hosts: readonly string[];
+      /** Until the last host is through, about; null where nothing tells. */
+      readonly secondsLeft: number | null;
     }
   /** Files go from host to host; `over` when they have, with what came of it. */
   | { readonly event: "spread"; readonly hosts: readonly string[]; readonly over: boolean; readonly words: string }
@@ -59,7 +61,9 @@ function wordsOf(event: RolloutEvent): string {
     case "previewed":
       return `${event.host}: preview ${event.why === null ? changesWords(event.changes ?? {}) : `failed: ${event.why}`}`;
     case "wave":
-      return `${event.back ? "going back" : `wave ${event.wave}${event.canary ? ", canary" : ""}`}: ${event.hosts.join(", ")}`;
+      return `${event.back ? "going back" : `wave ${event.wave}${event.canary ? ", canary" : ""}`}: ${event.hosts.join(", ")}${
+        event.secondsLeft === null ? "" : `; about ${Math.round(event.secondsLeft)} s left`
+      }`;
     case "spread":
       return event.over ? `files: ${event.words}` : `files for ${count(event.hosts.length)}: ${event.words}`;
     case "host":

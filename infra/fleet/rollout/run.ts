@@ -87,7 +87,7 @@ class Rollout {
       case "preview":
         return await this.#preview(step.hosts);
       case "change":
-        emit({ event: "wave", wave: step.wave, canary: step.canary, back: false, hosts: step.hosts });
+        emit({ event: "wave", ...this.#wave(step), back: false });
         await this.#change(step);
         return false;
       case "bake":
@@ -97,7 +97,7 @@ class Rollout {
         await this.#spread(step.hosts);
         return false;
       case "return":
-        emit({ event: "wave", wave: 0, canary: false, back: true, hosts: step.hosts });
+        emit({ event: "wave", wave: 0, canary: false, back: true, hosts: step.hosts, secondsLeft: null });
         await this.#return(step.hosts);
         return false;
       case "turn back":
@@ -112,6 +112,15 @@ class Rollout {
         await this.#write((journal) => ({ ...ended(journal, step.state, step.why, at()), wish: null, lease: null }));
         return true;
     }
+  }
+
+  /** How long the rest takes is known from hosts that are through. */
+  #wave({ wave, canary, hosts, toCome }: Extract<Step, { do: "change" }>) {
+    const taken = Object.values(this.#newest.hosts).flatMap(({ phase, seconds }) =>
+      phase === "proved" && seconds !== null ? [seconds] : [],
+    );
+    const mean = taken.reduce((sum, seconds) => sum + seconds, 0) / taken.length;
+    return { wave, canary, hosts, secondsLeft: taken.length === 0 ? null : mean * toCome };
   }
 
   get #turnsBack(): boolean {

@@ -7,7 +7,14 @@ import type { HostEntry, Journal, Phase, RolloutEntry, SpecText } from "./journa
 
 export type Step =
   | { readonly do: "preview" | "bake" | "spread"; readonly hosts: readonly string[] }
-  | { readonly do: "change"; readonly wave: number; readonly canary: boolean; readonly hosts: readonly string[] }
+  | {
+      readonly do: "change";
+      readonly wave: number;
+      readonly canary: boolean;
+      readonly hosts: readonly string[];
+      /** Waves that are thought to come, this one too. */
+      readonly toCome: number;
+    }
   | { readonly do: "return"; readonly hosts: readonly string[] }
   | { readonly do: "turn back"; readonly why: string }
   | { readonly do: "pause" }
@@ -42,7 +49,7 @@ export function nextStep(journal: Journal, seen: readonly SeenHost[], policy: Po
   if (begun) {
     const { wave, canary } = begun;
     const together = hosts.filter((host) => host.phase === "changing" && host.wave === wave);
-    return { do: "change", wave: wave ?? 1, canary, hosts: together.map(({ name }) => name) };
+    return { do: "change", wave: wave ?? 1, canary, hosts: together.map(({ name }) => name), toCome: 1 };
   }
   const back = names("failed", "returning");
   if (back.length > 0) return { do: "return", hosts: back };
@@ -59,7 +66,8 @@ export function nextStep(journal: Journal, seen: readonly SeenHost[], policy: Po
   if (without.length > 0) return { do: "spread", hosts: without.map(({ name }) => name) };
   if (wave) {
     const number = Math.max(0, ...hosts.map((host) => host.wave ?? 0)) + 1;
-    return { do: "change", wave: number, canary: wave.canary, hosts: wave.hosts.map(({ host }) => host) };
+    const { canary } = wave;
+    return { do: "change", wave: number, canary, hosts: wave.hosts.map(({ host }) => host), toCome: waves.length };
   }
   const own = held.filter(({ host }) => host in rollout.hosts);
   const why = own.length > 0 ? `not changed: ${few(own.map(({ host }) => host))}` : null;
