@@ -25,6 +25,7 @@ export class Conversations implements AsyncDisposable {
   readonly #dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 5000 } });
   readonly #clients: Promise<unknown>;
   #turns: Turn[] = [];
+  #end: Promise<void> | undefined;
 
   /** @param url of an endpoint, ending with `/v1`: asked for at each request */
   constructor(count: number, url: () => string, key: string) {
@@ -41,10 +42,10 @@ export class Conversations implements AsyncDisposable {
   }
 
   /** Every conversation comes to the end of its turn. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
     this.#stopped.abort();
-    await this.#clients;
-    await this.#dispatcher.close();
+    this.#end ??= this.#clients.then(() => this.#dispatcher.close());
+    return this.#end;
   }
 
   async #client(): Promise<void> {

@@ -36,6 +36,17 @@ export async function goodRows(place: Place, say: Options["say"]): Promise<Row[]
       { model: "A", from: 0, to: over },
       { model: "B", from: began, to: Number.MAX_SAFE_INTEGER },
     ]),
+    ...(await hostRows(place)),
     { name: "wall time of the rollout", value: Number(ended.seconds.toFixed(1)), unit: "s", bar: "told", ok: true },
   ];
+}
+
+/** What each host took, out of the gateway and back in, by the journal. */
+async function hostRows({ fleet, inventory }: Place): Promise<Row[]> {
+  const { stdout } = await fleet.must(["fleet", "status", "--json", ...inventory]);
+  const { rollout } = JSON.parse(stdout) as { rollout: { hosts: Record<string, { wave: number; seconds: number }> } };
+  return Object.entries(rollout.hosts).map(([name, { wave, seconds }]) => ({
+    name: `${name}, wave ${wave}`,
+    ...{ value: Number(seconds.toFixed(1)), unit: "s", bar: "told", ok: true },
+  }));
 }

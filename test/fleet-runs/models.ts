@@ -1,4 +1,4 @@
-/** The models that a rollout is about: files of one identifier, each told from the others by what it answers. */
+/** The models that a rollout is about: files of one identifier, each told from the others by the length of its answers, which are short because an `up` asks for many. */
 import type { Script } from "../lmstudio-sim/model.ts";
 
 /** What clients ask for, whichever file answers. */
@@ -9,11 +9,11 @@ export type ModelName = (typeof modelNames)[number];
 
 /** Only "thinks" thinks, and does whatever it is told once the trap `thinksAnyway` is sprung. */
 export const scripts: Readonly<Record<ModelName, Partial<Script>>> = {
-  A: { thinks: false, answerTokens: 40, tokenMs: 20 },
-  B: { thinks: false, answerTokens: 47, tokenMs: 20 },
-  thinks: { thinks: true, answerTokens: 53, tokenMs: 20 },
-  slow: { thinks: false, answerTokens: 59, tokenMs: 120 },
-  crashes: { thinks: false, answerTokens: 61, tokenMs: 20, crashAtRequest: 3 },
+  A: { thinks: false, answerTokens: 14, tokenMs: 20 },
+  B: { thinks: false, answerTokens: 17, tokenMs: 20 },
+  thinks: { thinks: true, answerTokens: 19, tokenMs: 20 },
+  slow: { thinks: false, answerTokens: 11, tokenMs: 120 },
+  crashes: { thinks: false, answerTokens: 23, tokenMs: 20, crashAtRequest: 3 },
 };
 
 const answerOf = (name: ModelName): string =>

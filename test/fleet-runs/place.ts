@@ -17,7 +17,7 @@ import { type ModelName, modelId, modelNames, scripts } from "./models.ts";
 import { Shelf, type Shelved } from "./shelf.ts";
 
 /** Long enough for tens of answers of the canary. */
-const bakeSeconds = 8;
+const bakeSeconds = 6;
 /** Of each model, in ms. */
 const loadMs = 500;
 
