@@ -12,6 +12,8 @@ export interface RequestRow {
   readonly body: (model: string) => string;
   readonly connections: number;
   readonly requests: number;
+  /** Beside the ordinary ones. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export function requestContest(row: RequestRow, contestants: readonly Contestant[], standIn: StandIn): Contest {
@@ -21,7 +23,8 @@ export function requestContest(row: RequestRow, contestants: readonly Contestant
     contestants,
     async measure({ peer, model, share }, size) {
       await standIn.answer({});
-      const request = postRequest(row.path, row.body(model));
+      const ordinary = postRequest(row.path, row.body(model));
+      const request = { ...ordinary, headers: { ...ordinary.headers, ...row.headers } };
       const requests = Math.max(row.connections, Math.round(row.requests * share * size));
       const { result, peerMs, loadMs, memoryMb } = await accounted(peer, standIn, () =>
         closedLoop({ kind: standIn.kind, port: peer.port, connections: row.connections, requests, request }),

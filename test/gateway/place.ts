@@ -113,6 +113,11 @@ export class GatewayPlace implements AsyncDisposable {
     await until("HAProxy has loaded again", () => this.#words.split("Loading success").length > loads);
   }
 
+  /** Of the process that serves. */
+  async worker(): Promise<number> {
+    return Number(/^Pid: (\d+)$/m.exec(await this.#machine("ask", "show info\n"))?.[1]);
+  }
+
   /** HAProxy hands its table of sessions on only when it waits for one no longer itself: five seconds after a start. */
   async remembers(): Promise<void> {
     await until("HAProxy is six seconds old", async () => {

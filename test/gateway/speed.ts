@@ -9,6 +9,7 @@ import { codexSizeBody } from "../../bench/load/request.ts";
 import { lmstack } from "../../bench/peers/lmstack.ts";
 import { requestContest } from "../../bench/rows/requests.ts";
 import { StandIn } from "../../bench/stand-in.ts";
+import { cpuMs } from "../../bench/usage.ts";
 import { GatewayPlace } from "./place.ts";
 
 const model = "bench";
@@ -18,6 +19,8 @@ export interface Speed {
   readonly ratios: readonly number[];
   readonly alone: number;
   readonly through: number;
+  /** Microseconds of a core for one request: the proxy's without the gateway and behind it, and the gateway's own. */
+  readonly cpu: { readonly alone: number; readonly behind: number; readonly gateway: number };
   readonly errors: number;
 }
 
@@ -41,7 +44,7 @@ export async function measureSpeed(rounds: number, requests: number, say: (line:
       core: layout?.load,
     }),
   );
-  const front = { port: Number(new URL(place.url).port), process: undefined };
+  const front = { port: Number(new URL(place.url).port), process: proxy.process };
   const contestants = [
     { label: "alone", peer: proxy, model, share: 1 },
     { label: "through", peer: front, model, share: 1 },
@@ -53,13 +56,33 @@ export async function measureSpeed(rounds: number, requests: number, say: (line:
     body: (id: string) => codexSizeBody(id, 48 * 1_024),
     connections: 8,
     requests,
+    // Which spares HAProxy the search for one in the body.
+    headers: { "session-id": "one-of-codex" },
   };
-  const { samples, errors } = await runContest(requestContest(row, contestants, standIn), rounds, say);
-  const rps = (label: string) => (samples.get(label) ?? []).map(({ values }) => values.rps ?? 0);
-  const [alone, through] = [rps("alone"), rps("through")];
+  const worker = await place.worker();
+  const contest = requestContest(row, contestants, standIn);
+  const { samples, errors } = await runContest(
+    {
+      ...contest,
+      async measure(contestant, size) {
+        const before = cpuMs(worker);
+        const { values, ...sample } = await contest.measure(contestant, size);
+        return { ...sample, values: { ...values, gateway: ((cpuMs(worker) - before) * 1_000) / (requests * size) } };
+      },
+    },
+    rounds,
+    say,
+  );
+  const of = (label: string, value: string) => (samples.get(label) ?? []).map(({ values }) => values[value] ?? 0);
+  const [alone, through] = [of("alone", "rps"), of("through", "rps")];
   return {
     ratios: through.map((value, round) => value / (alone[round] as number)),
     ...{ alone: middle(alone), through: middle(through) },
+    cpu: {
+      alone: middle(of("alone", "cpu")),
+      behind: middle(of("through", "cpu")),
+      gateway: middle(of("through", "gateway")),
+    },
     errors: [...errors.values()].reduce((sum, count) => sum + count, 0),
   };
 }
