@@ -25,7 +25,7 @@ export function backendRefusal(url: string, { hosted, passing }: Runner): string
   const within = passing.find((one) => folder === resolve(one) || folder.startsWith(`${resolve(one)}${sep}`));
   if (!hosted && within === undefined) return null;
   const where = hosted ? "on a runner of GitHub's" : `in ${within}, which goes with this job`;
-  return `state lies in ${url}, ${where}: expected a place that outlives the job, because hosts whose state is lost are set up anew. Next: set the secret PULUMI_BACKEND_URL to s3://…, azblob://…, gs://… or https://api.pulumi.com (docs/fleet.md, 'CI'), or use a runner of your own with file:///FOLDER outside the checkout`;
+  return `state lies in ${url}, ${where}: expected a place that outlives the job: without it no rollout can go back, and nobody sees that another is at work. Next: set the secret PULUMI_BACKEND_URL to s3://…, azblob://…, gs://… or https://api.pulumi.com (docs/fleet.md, 'CI'), or use a runner of your own with file:///FOLDER outside the checkout`;
 }
 
 /** `file://~` and `file://.` are Pulumi's own words. */
