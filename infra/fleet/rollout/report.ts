@@ -9,7 +9,7 @@ export function statusLines(newest: RolloutEntry | undefined, runner: Held | nul
   const { hosts, why } = newest;
   const rows = Object.entries(hosts).map(([name, host]) => [
     ...[host.wave === null ? "" : `${host.wave}${host.canary ? " canary" : ""}`, name, host.phase],
-    ...[host.seconds === null ? "" : `${Math.round(host.seconds)} s`, host.why ?? ""],
+    ...[host.seconds === null ? "" : `${Math.round(host.seconds)} s`, host.why?.split("\n")[0] ?? ""],
   ]);
   return [
     headLine(newest),
