@@ -23,7 +23,7 @@ import { Catalog } from "./upstream/catalog.ts";
 import { connectionsTo } from "./upstream/connections.ts";
 import { Instances } from "./upstream/instances.ts";
 import { LoadWatch } from "./upstream/load-watch.ts";
-import { isDeclared, readiness } from "./upstream/readiness.ts";
+import { declaredModels, isDeclared, readiness } from "./upstream/readiness.ts";
 import { slotMismatchTeller, slotsOf } from "./upstream/slots.ts";
 
 /** The configuration in force. A reload puts another object in place; the one that a request began with stays its own. */
@@ -108,7 +108,8 @@ export async function startProxy(
     version,
     knows: (model) => Object.hasOwn(live.current.models, model) || catalog.known(model) !== undefined,
     captures: () => live.current.captures,
-    queues: () => admission.snapshot(),
+    // A declared model that nobody asks for is told from one that is not there.
+    queues: () => admission.snapshot(declaredModels(live.current.models)),
     connections: () => door.connections,
     ready: async () => (await ready()).ready,
   });

@@ -146,14 +146,17 @@ export class Admission {
     return false;
   }
 
-  /** Every model that has something to do, and those with a limit that were asked for lately. */
-  snapshot(): readonly ModelQueue[] {
+  /** Every model that has something to do, those with a limit that were asked for lately, and the named ones whatever they do. */
+  snapshot(named: readonly string[] = []): readonly ModelQueue[] {
     const all: ModelQueue[] = [];
     for (const { model, queue } of this.#lines.values()) {
       const { running, queued, claimed, heldUntil, missing } = queue;
       const slots = Number.isFinite(queue.slots) ? queue.slots : null;
       if (slots !== null || !queue.atRest) all.push({ model, slots, running, queued, claimed, heldUntil, missing });
     }
+    const told = new Set(all.map(({ model }) => model));
+    const idle = { running: 0, queued: 0, claimed: 0, heldUntil: null, missing: false };
+    for (const model of named) if (!told.has(model)) all.push({ model, slots: this.#slotsOf(model) ?? null, ...idle });
     return all;
   }
 

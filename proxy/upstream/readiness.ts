@@ -14,6 +14,9 @@ export function isDeclared(models: ProxyConfig["models"], model: string): boolea
   return model !== "*" && Object.hasOwn(models, model);
 }
 
+export const declaredModels = (models: ProxyConfig["models"]): string[] =>
+  Object.keys(models).filter((name) => isDeclared(models, name));
+
 /** Ready means that every declared model can answer now. `ask` is the question to LM Studio. */
 export async function readiness(
   config: Pick<ProxyConfig, "models" | "upstream">,
@@ -33,7 +36,7 @@ export async function readiness(
     const fault = error instanceof Fault ? error : upstreamFault(error, config.upstream);
     return { ready: false, reason: fault.message, models: {} };
   }
-  const declared = Object.keys(config.models).filter((name) => isDeclared(config.models, name));
+  const declared = declaredModels(config.models);
   const models = Object.fromEntries(
     declared.map((name) => [name, loaded.has(name) ? "loaded" : "not loaded"] as const),
   );

@@ -28,6 +28,12 @@ async function waiting(port: number, count: number): Promise<void> {
   throw new Error(`never ${count} waited`);
 }
 
+it("a declared model is in the metrics before anybody has asked for it", async () => {
+  await using proxy = await start();
+  const { text } = await send(proxy.port, "/metrics");
+  for (const gauge of ["running", "queued", "claimed", "held"]) expect(text).toContain(`lmstack_${gauge}{model="m"} 0`);
+});
+
 describe("a declared model that is being loaded", () => {
   it("is waited for with nothing sent, and LM Studio is asked for it once a second", async () => {
     await using proxy = await start();
