@@ -6,7 +6,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { stringify } from "yaml";
-import { bound } from "../../bench/layout.ts";
 import { freePort } from "../../bench/peers/peer.ts";
 import { type Inventory, readFleet } from "../../infra/fleet/compose.ts";
 import { renderHaproxy } from "../../infra/fleet/gateway/haproxy.ts";
@@ -25,8 +24,6 @@ export interface Declared {
 interface Peculiar {
   /** Of the configuration, before HAProxy reads it. */
   readonly edit?: (configuration: string) => string;
-  /** That HAProxy is bound to. */
-  readonly core?: number | undefined;
   /** PEM file with key and certificate. */
   readonly tls?: string;
 }
@@ -73,14 +70,10 @@ export class GatewayPlace implements AsyncDisposable {
 
   async start(away: readonly string[] = []): Promise<void> {
     const env = { ...process.env, LMSTACK_GATEWAY: this.#folder };
-    const [program, ...args] = bound(this.#peculiar.core, [
-      "haproxy",
-      "-W",
-      "-db",
-      "-f",
-      join(this.#folder, "haproxy.cfg"),
-    ]);
-    const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn("haproxy", ["-W", "-db", "-f", join(this.#folder, "haproxy.cfg")], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding("utf8").on("data", (words: string) => {
         this.#words += words;

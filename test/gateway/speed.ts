@@ -28,9 +28,7 @@ export async function measureSpeed(rounds: number, requests: number, say: (line:
   await using open = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "gateway-speed-"));
   open.defer(() => rm(folder, { recursive: true, force: true }));
-  // As on machines of their own: the proxy has a core to itself, the gateway is with whoever asks.
   const layout = chooseLayout();
-  bindSelf(layout?.load);
   const standIn = await StandIn.start("light", layout?.backend);
   open.defer(() => standIn.end());
   const proxy = await lmstack.start({ backendPort: standIn.port, core: layout?.peer, folder });
@@ -41,9 +39,10 @@ export async function measureSpeed(rounds: number, requests: number, say: (line:
     await GatewayPlace.open([{ host: { name: "box1", port: proxy.port }, models: [model] }], ["box1"], {
       // LM Studio's stand-in of the bench does not say what it has loaded.
       edit: (whole) => whole.replaceAll("default-server check", "default-server"),
-      core: layout?.load,
     }),
   );
+  // Whoever asks and LM Studio's stand-in share a core, the proxy has its own, and HAProxy takes what both leave.
+  bindSelf(layout?.load);
   const front = { port: Number(new URL(place.url).port), process: proxy.process };
   const contestants = [
     { label: "alone", peer: proxy, model, share: 1 },
