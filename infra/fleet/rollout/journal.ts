@@ -120,19 +120,24 @@ export function withHosts(journal: Journal, changes: Readonly<Record<string, Par
   return { ...journal, rollouts: [{ ...newest, hosts }, ...older] };
 }
 
-/** A revision that was taken back is held; one that went well is not any more. */
+/** A revision that was taken back is held, by a failure or by a person; one that went well is not any more. */
 export function ended(
   journal: Journal,
   state: "done" | "returned" | "failed" | "refused",
   why: string | null,
   at: string,
 ): Journal {
-  const [newest] = journal.rollouts;
-  const revision = newest?.revision ?? null;
-  const others = journal.held.filter((one) => one.revision !== revision);
-  const holds = newest !== undefined && revision !== null && (state === "returned" || state === "failed");
-  const held = holds ? [{ revision, rollout: newest.id, why: why ?? state }, ...others].slice(0, kept) : others;
-  return withNewest({ ...journal, held: state === "refused" ? journal.held : held }, { state, why, ended: at });
+  const [newest, last] = journal.rollouts;
+  const over = withNewest(journal, { state, why, ended: at });
+  if (newest === undefined || state === "refused") return over;
+  const { id, kind, revision, by } = newest;
+  const done = state === "done";
+  const words = done ? `rolled back by ${by.user} on ${by.machine}` : (why ?? state);
+  // Of a way back that failed nobody knows which end was at fault.
+  const taken = kind === "rollback" ? (done ? (last?.revision ?? null) : null) : done ? null : revision;
+  const others = journal.held.filter((one) => one.revision !== taken && !(done && one.revision === revision));
+  if (taken === null || (done && taken === revision)) return { ...over, held: others };
+  return { ...over, held: [{ revision: taken, rollout: id, why: words }, ...others].slice(0, kept) };
 }
 
 export const isOver = ({ state }: RolloutEntry): boolean =>

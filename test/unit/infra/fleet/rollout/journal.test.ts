@@ -52,6 +52,17 @@ describe("the journal of a fleet's rollouts", () => {
     expect(again.held).toEqual([]);
   });
 
+  test("holds what a person has rolled back, and frees what was gone back to", () => {
+    const good = played(emptyJournal, { a: { before: "A0", after: "A1" } }, "proved", "good");
+    const bad = played(good, { a: { before: "A1", after: "A2" } }, "proved", "bad");
+    const hosts = { a: { before: "A2", after: "A1" } };
+    const back = begun(bad, { ...wanted(hosts, "good"), kind: "rollback" });
+    const over = ended(withHosts(back, { a: { phase: "proved" } }), "done", null, at);
+    expect(over.held).toEqual([{ revision: "bad", rollout: 3, why: "rolled back by ada on desk" }]);
+    expect(ended(back, "refused", "the preview failed", at).held).toEqual([]);
+    expect(played(over, hosts, "proved", "bad").held).toEqual([]);
+  });
+
   test("forgets the oldest rollouts and the specs that only they had", () => {
     let journal = emptyJournal;
     for (let index = 0; index < 30; index++)
