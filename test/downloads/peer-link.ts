@@ -8,10 +8,17 @@ import type { Content } from "./content.ts";
 
 const writeBytes = 64 * 1024;
 
-export async function startPeer(content: Content, bytesPerSecond: number): Promise<AsyncDisposable & { url: string }> {
+export interface PeerLink extends AsyncDisposable {
+  readonly url: string;
+  /** Bytes of the file that it sent. */
+  readonly sent: () => number;
+}
+
+export async function startPeer(content: Pick<Content, "file">, bytesPerSecond: number): Promise<PeerLink> {
   const file = await open(content.file);
   const list = JSON.stringify(await listPieces(content.file));
   let free = 0;
+  let sent = 0;
   const server = createServer(async (request, response) => {
     if (request.url?.endsWith("/pieces")) return void response.end(list);
     const [start = 0, end = 0] = (request.headers.range?.match(/\d+/g) ?? []).map(Number);
@@ -22,6 +29,7 @@ export async function startPeer(content: Content, bytesPerSecond: number): Promi
       free = Math.max(free, performance.now()) + (length / bytesPerSecond) * 1000;
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, free - performance.now())));
       response.write(buffer);
+      sent += length;
     }
     response.end();
   });
@@ -29,6 +37,7 @@ export async function startPeer(content: Content, bytesPerSecond: number): Promi
   await once(server, "listening");
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    sent: () => sent,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

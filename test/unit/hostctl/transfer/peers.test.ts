@@ -70,6 +70,19 @@ test("a share for one download has that file only, and takes the next free port"
   ]);
 });
 
+test("a host sends no faster than it may, to all together", async () => {
+  const { host } = await sharing();
+  const share = { host: "127.0.0.1", port: 0, keySha256: digest(key), bytesPerSecond: 16 * pieceBytes };
+  const running = host.start("share", "", share);
+  await expect.poll(running.said, { timeout: 20_000 }).toMatch(/port \d+/);
+  const url = `http://127.0.0.1:${/port (\d+)/.exec(running.said())?.[1]}/sha256/${sha256}`;
+  const started = performance.now();
+  const ask = () => fetch(url, { headers: { authorization: `Bearer ${key}` } }).then((answer) => answer.bytes());
+  await Promise.all([ask(), ask()]);
+  // Two files of three pieces; what is in the buffers is not waited for.
+  expect(performance.now() - started).toBeGreaterThan(200);
+});
+
 test("one bad peer cannot poison a file, whether it lies with its pieces or with its list", async () => {
   const folder = await Scratch.make({ lmstudio: false });
   onTestFinished(() => folder[Symbol.asyncDispose]());
