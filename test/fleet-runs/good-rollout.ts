@@ -18,6 +18,7 @@ export const goodRollout: Scenario = {
 };
 
 export async function goodRows(place: Place, say: Options["say"]): Promise<Row[]> {
+  const before = await place.copies("B");
   const load = new Conversations(conversations, () => place.baseUrl, place.key);
   const began = Date.now();
   const ended = await rollout(place, { model: "B" }, say);
@@ -37,6 +38,7 @@ export async function goodRows(place: Place, say: Options["say"]): Promise<Row[]
       { model: "B", from: began, to: Number.MAX_SAFE_INTEGER },
     ]),
     ...(await hostRows(place)),
+    await originRow(place, before),
     { name: "wall time of the rollout", value: Number(ended.seconds.toFixed(1)), unit: "s", bar: "told", ok: true },
   ];
 }
@@ -49,4 +51,15 @@ async function hostRows({ fleet, inventory }: Place): Promise<Row[]> {
     name: `${name}, wave ${wave}`,
     ...{ value: Number(seconds.toFixed(1)), unit: "s", bar: "told", ok: true },
   }));
+}
+
+async function originRow(place: Place, before: number): Promise<Row> {
+  const value = Number(((await place.copies("B")) - before).toFixed(2));
+  return {
+    name: "model B came from where it is published",
+    value,
+    unit: "times",
+    bar: "at most 1.2",
+    ok: value <= 1.2,
+  };
 }

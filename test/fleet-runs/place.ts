@@ -1,5 +1,5 @@
 /** Three hosts with systemd that serve one model, described by one `fleet.yaml`, and the files that a rollout may bring. */
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { execa } from "execa";
@@ -40,6 +40,8 @@ export interface Place extends AsyncDisposable {
   readonly inventory: readonly string[];
   /** Writes `fleet.yaml` and the stack files. */
   declare(declaration: Declaration): Promise<void>;
+  /** How often that model's file went out from where it is published, in whole files. */
+  copies(model: ModelName): Promise<number>;
   /** Hosts that the endpoint sends nothing to. */
   outOfGateway(): Promise<readonly string[]>;
 }
@@ -154,6 +156,10 @@ export async function openPlace(name: string, { say, mac }: PlaceOptions): Promi
   return {
     ...{ hosts, fleet, files: shelved, key: teamKey, folder, inventory, declare },
     baseUrl: `http://${machine.address}:8080/v1`,
+    copies: async (model) => {
+      const { size } = await stat(join(folder, `${model}.gguf`));
+      return (shelf.sent.get(shelved[model].url) ?? 0) / size;
+    },
     outOfGateway: async () => {
       const { stdout } = await fleet.run(["fleet", "gateway", "status", "--json", ...inventory]);
       const { servers } = JSON.parse(stdout) as { servers: readonly { host: string; status: string }[] };

@@ -13,6 +13,8 @@ export interface Shelved {
 }
 
 export class Shelf implements AsyncDisposable {
+  /** Bytes that went out, by address. */
+  readonly sent = new Map<string, number>();
   readonly #files = new Map<string, string>();
   readonly #server: Server;
 
@@ -23,7 +25,10 @@ export class Shelf implements AsyncDisposable {
       const { size } = await stat(file);
       response.writeHead(200, { "content-length": size, "content-type": "application/octet-stream" });
       if (request.method === "HEAD") return response.end();
-      await pipeline(createReadStream(file), response).catch(() => response.destroy());
+      const bytes = createReadStream(file);
+      await pipeline(bytes, response).catch(() => response.destroy());
+      const address = `http://${request.headers.host}${request.url}`;
+      this.sent.set(address, (this.sent.get(address) ?? 0) + bytes.bytesRead);
     });
   }
 
