@@ -46,6 +46,10 @@ async function main(): Promise<number> {
     );
     return 2;
   }
+  if (values.times !== undefined && values.only !== "reboot") {
+    console.error("--times goes with --only reboot; how many faults of other kinds strike is said by --faults");
+    return 2;
+  }
   await using place = await openPlace("chaos", say);
   if (values.idle !== undefined) return await report(await measureIdle(place, idle, say), values.json);
   if (values.times !== undefined) return await report(await measureReboots(place, times, say), values.json);
