@@ -22,7 +22,11 @@ const kinds: Readonly<Record<string, BadModel>> = {
   },
   thinks: { what: "a model that thinks", declaration: { model: "thinks" }, says: /think|thought|reasoning/i },
   slow: { what: "a model that is six times slower", declaration: { model: "slow" }, says: /tokens|slow/i },
-  crashes: { what: "a model that crashes at its third request", declaration: { model: "crashes" }, says: /./ },
+  crashes: {
+    what: "a model that crashes at its third request",
+    declaration: { model: "crashes" },
+    says: /LM Studio does not answer/,
+  },
 };
 
 export const badModels: Readonly<Record<string, Scenario>> = Object.fromEntries(

@@ -71,17 +71,21 @@ function wordsOf(event: RolloutEvent): string {
     case "words":
       return `${event.host}: ${event.words}`;
     case "host-ended":
-      return `${event.host}: ${event.phase} after ${Math.round(event.seconds)} s${event.why === null ? "" : `: ${event.why}`}`;
+      // Why it had to go back was told when it failed.
+      return `${event.host}: ${event.phase} after ${Math.round(event.seconds)} s${event.why === null || event.phase === "returned" ? "" : `: ${event.why}`}`;
     case "bake":
       return `${event.hosts.join(", ")}: ${event.secondsLeft > 0 ? `watched for ${Math.round(event.secondsLeft)} s more` : "watched"}: ${event.words}`;
     case "held":
       return `${event.host}: held: ${event.why}. Next: ${event.next}`;
     case "stopping":
-      return `stopping, hosts go back to what they had: ${event.why}`;
+      return `stopping, hosts go back to what they had: ${briefly(event.why)}`;
     case "ended":
-      return `rollout ${event.rollout}: ${event.state} after ${Math.round(event.seconds)} s${event.why === null ? "" : `: ${event.why}`}`;
+      return `rollout ${event.rollout}: ${event.state} after ${Math.round(event.seconds)} s${event.why === null ? "" : `: ${briefly(event.why)}`}`;
   }
 }
+
+/** A proof that fails tells all that it asked; once is enough. */
+const briefly = (why: string): string => why.split("\n", 1)[0] as string;
 
 const count = (hosts: number): string => `${hosts} ${hosts === 1 ? "host" : "hosts"}`;
 

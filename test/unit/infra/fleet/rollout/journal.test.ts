@@ -90,6 +90,18 @@ test("each event of a rollout is one line for a log", () => {
   );
 });
 
+test("what a proof found is told whole when a host fails, and in one line from then on", () => {
+  const why = "it thought\n  asked: ready?\n  came: a thought";
+  const line = (happening: Happening) => eventLine({ at, rollout: 3, ...happening }).slice("12:00:00 ".length);
+  const ended = { event: "host-ended", host: "box1", seconds: 5, why } as const;
+  expect(line({ ...ended, phase: "failed" })).toBe(`box1: failed after 5 s: ${why}`);
+  expect(line({ event: "stopping", why })).toBe("stopping, hosts go back to what they had: it thought");
+  expect(line({ ...ended, phase: "returned" })).toBe("box1: returned after 5 s");
+  expect(line({ event: "ended", state: "returned", why, seconds: 9 })).toBe(
+    "rollout 3: returned after 9 s: it thought",
+  );
+});
+
 test("the journal is in the backend of the hosts, also when that is a folder named from the project's", () => {
   expect(backendSeenFrom("/project", "file://./state")).toBe("file:///project/state");
   for (const url of ["file:///state", "file://~", "s3://bucket?region=x"])
