@@ -52,11 +52,14 @@ export class GatewayPlace implements AsyncDisposable {
     peculiar: Peculiar = {},
   ): Promise<GatewayPlace> {
     const home = await mkdtemp(join(tmpdir(), "gateway-"));
-    const place = new GatewayPlace(home, await freePort(), await freePort(), peculiar);
+    // A HAProxy that is not as expected must not outlive the test.
+    await using making = new AsyncDisposableStack();
+    const place = making.use(new GatewayPlace(home, await freePort(), await freePort(), peculiar));
     await mkdir(place.#folder, { recursive: true });
     await writeFile(join(place.#folder, "servers.state"), "");
     await place.#write(hosts);
     await place.start(away);
+    making.move();
     return place;
   }
 
