@@ -109,6 +109,13 @@ export class Stack {
     return (await this.run(["stack", "export"])).stdout;
   }
 
+  /** As after a disk that was not saved: the stack's own file of the state is gone, its configuration is not. */
+  async loseState(): Promise<void> {
+    const states = join(fileURLToPath(this.env.PULUMI_BACKEND_URL as string), ".pulumi", "stacks", "lmstack");
+    for (const ending of ["", ".bak"]) await rm(join(states, `${this.name}.json${ending}`), { force: true });
+    await this.run(["stack", "init", "--no-select"]);
+  }
+
   /** Forgets the stack and its files here; the host is not touched. */
   async forget(): Promise<void> {
     await this.run(["stack", "rm", "--yes", "--force"], { reject: false });
