@@ -25,6 +25,8 @@ export class StandInHost {
   readonly containers = new Map<string, Container>();
   /** Instances by the model's id. */
   readonly loaded = new Map<string, { readonly contextLength: number; readonly parallel: number }>();
+  /** Models that it cannot load. */
+  readonly refuses = new Set<string>();
   readonly #tokens = new Map<string, string>();
   readonly #user: string;
   #runtime: string | null = null;
@@ -45,6 +47,14 @@ export class StandInHost {
       this.#tokens.delete(name);
       if (part === "model") this.loaded.delete(document.id ?? "");
       return printed({ ok: true, changed: [] });
+    }
+    if (part === "model" && this.refuses.has(document.id ?? "")) {
+      const error = {
+        code: "load_failed",
+        message: `${document.id} does not load`,
+        hint: "declare another one",
+      } as const;
+      return { ...printed({ ok: false, error }), code: 1 };
     }
     if (part === "model" && document.load) this.loaded.set(document.id ?? "", document.load);
     this.#tokens.set(name, document.token);

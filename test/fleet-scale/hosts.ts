@@ -75,6 +75,10 @@ export class StandInHosts implements AsyncDisposable {
     return { name, sshPort, port: (endpoint.address() as AddressInfo).port };
   }
 
+  at({ sshPort }: Place): StandInHost {
+    return this.#hosts.get(sshPort)?.host as StandInHost;
+  }
+
   /** Ids of the models that a host has loaded. */
   loadedOn({ sshPort }: Place): string[] {
     return [...(this.#hosts.get(sshPort)?.host.loaded.keys() ?? [])];
