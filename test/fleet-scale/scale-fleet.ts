@@ -11,16 +11,9 @@ import { measured, type Usage } from "./usage.ts";
 
 const happening = z.looseObject({
   event: z.string().optional(),
-  host: z.string().optional(),
-  doing: z.string().optional(),
   phase: z.string().optional(),
 });
 const sayEveryMs = 20_000;
-
-export interface RolloutUsage extends Usage {
-  /** Most hosts that were being updated at the same time. */
-  readonly inFlight: number;
-}
 
 export class ScaleFleet implements AsyncDisposable {
   readonly places: Place[] = [];
@@ -28,11 +21,14 @@ export class ScaleFleet implements AsyncDisposable {
   readonly #inventory: string;
   readonly #env: Readonly<Record<string, string>>;
 
-  /** @param folder for the inventory */
-  constructor(hosts: StandInHosts, folder: string, env: Readonly<Record<string, string>>) {
+  /**
+   * @param folder for the inventory
+   * @param backend address of a state that nobody else uses
+   */
+  constructor(hosts: StandInHosts, folder: string, backend: string) {
     this.#hosts = hosts;
     this.#inventory = join(folder, "fleet.yaml");
-    this.#env = { ...hosts.env, ...env };
+    this.#env = { ...hosts.env, PULUMI_BACKEND_URL: backend, PULUMI_CONFIG_PASSPHRASE: "lmstack-demo-and-tests" };
   }
 
   async grow(count: number): Promise<void> {
@@ -41,26 +37,21 @@ export class ScaleFleet implements AsyncDisposable {
   }
 
   /** Brings every host to this model, by canary and waves; one that has it already is left alone. */
-  async rollOut(model: ModelName, say: (line: string) => void): Promise<RolloutUsage> {
+  async rollOut(model: ModelName, say: (line: string) => void): Promise<Usage> {
     await writeFile(this.#inventory, stringify(fleetOf(this.places, model)));
     await this.#fleet(["sync", "--yes"]);
-    const [inFlight, usage] = await measured(() => this.#rollOut(say));
+    const [, usage] = await measured(() => this.#rollOut(say));
     const others = this.places.filter((place) => this.#hosts.loadedOn(place).join() !== model);
     if (others.length > 0) throw new Error(`after the rollout ${others.map(({ name }) => name)} lack ${model}`);
-    return { ...usage, inFlight };
+    return usage;
   }
 
-  /** @returns the most hosts that were being updated at once */
-  async #rollOut(say: (line: string) => void): Promise<number> {
+  async #rollOut(say: (line: string) => void): Promise<void> {
     const child = this.#fleet(["rollout", "--json"]);
-    const updating = new Set<string | undefined>();
-    let inFlight = 0;
     let done = 0;
     let told = performance.now();
     for await (const line of child.iterable()) {
-      const { event, host, doing, phase } = happening.parse(JSON.parse(line));
-      if (doing === "updating") inFlight = Math.max(inFlight, updating.add(host).size);
-      if (event === "host-ended") updating.delete(host);
+      const { event, phase } = happening.parse(JSON.parse(line));
       if (event === "host-ended" && phase !== "proved") say(line);
       if (event === "host-ended" || event === "previewed") done++;
       if (performance.now() - told < sayEveryMs) continue;
@@ -68,7 +59,6 @@ export class ScaleFleet implements AsyncDisposable {
       say(`${done} of ${2 * this.places.length} previews and changes`);
     }
     await child;
-    return inFlight;
   }
 
   #fleet(words: readonly string[]) {

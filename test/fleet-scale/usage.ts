@@ -6,6 +6,8 @@ export interface Usage {
   readonly cpuSeconds: number;
   /** Most resident memory of all processes together; what they share counts once. */
   readonly peakMegabytes: number;
+  /** Pulumi programs that ran at that moment, at least one: each is a stack in flight. */
+  readonly programs: number;
 }
 
 const lookEveryMs = 200;
@@ -14,14 +16,15 @@ const lookEveryMs = 200;
 export async function measured<T>(work: () => Promise<T>): Promise<readonly [T, Usage]> {
   const before = childrenCpuSeconds();
   const started = performance.now();
-  let peak = 0;
+  let peak = { peakMegabytes: 0, programs: 1 };
   const timer = setInterval(() => {
-    peak = Math.max(peak, residentMegabytes());
+    const now = resident();
+    if (now.peakMegabytes > peak.peakMegabytes) peak = now;
   }, lookEveryMs);
   try {
     const result = await work();
     const wallSeconds = (performance.now() - started) / 1000;
-    return [result, { wallSeconds, cpuSeconds: childrenCpuSeconds() - before, peakMegabytes: Math.round(peak) }];
+    return [result, { wallSeconds, cpuSeconds: childrenCpuSeconds() - before, ...peak }];
   } finally {
     clearInterval(timer);
   }
@@ -34,14 +37,17 @@ function childrenCpuSeconds(): number {
   return (Number(fields[13]) + Number(fields[14])) / 100;
 }
 
-function residentMegabytes(): number {
+function resident(): Pick<Usage, "peakMegabytes" | "programs"> {
   const children = new Map<number, number[]>();
   for (const name of readdirSync("/proc")) {
     const parent = Number(/^\d+ \(.*\) \S (\d+)/s.exec(/^\d+$/.test(name) ? textOf(`/proc/${name}/stat`) : "")?.[1]);
     if (parent > 0) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
   }
   const below = (pid: number): number[] => (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)]);
-  return below(process.pid).reduce((sum, pid) => sum + proportionalKb(pid), 0) / 1024;
+  const all = below(process.pid);
+  const kilobytes = all.reduce((sum, pid) => sum + proportionalKb(pid), 0);
+  const programs = all.filter((pid) => textOf(`/proc/${pid}/cmdline`).includes("@pulumi/pulumi/cmd/run"));
+  return { peakMegabytes: Math.round(kilobytes / 1024), programs: Math.max(1, programs.length) };
 }
 
 const proportionalKb = (pid: number): number =>
