@@ -1,4 +1,4 @@
-/** The short form of `npm run fleet`: three hosts behind a gateway, under the load of six conversations. */
+/** The short form of `npm run fleet`: two hosts behind a gateway, under the load of six conversations. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { tryBad } from "../fleet-runs/bad-model.ts";
 import { killOnce } from "../fleet-runs/killed-runner.ts";
@@ -9,7 +9,7 @@ let place: Place;
 const say = (line: string) => console.log(`   ${line}`);
 
 beforeAll(async () => {
-  place = await openPlace("few", { say, mac: false });
+  place = await openPlace("few", { say, hosts: 2, mac: false });
 });
 
 afterAll(async () => {
@@ -21,8 +21,8 @@ test("a model that thinks is stopped at the canary and taken back by itself, and
 });
 
 test("a rollout whose runner is killed goes on with --resume, and no request is lost", async () => {
-  const killed = { whole: 30, gone: false, say };
-  expect(await killOnce(place, "B", { at: 0.5, victims: "all" }, killed)).toEqual([]);
+  const inItsChange = { at: "few-one: updating", victims: "all" } as const;
+  expect(await killOnce(place, "B", inItsChange, { whole: 0, gone: false, say })).toEqual([]);
 });
 
 test("the hosts' key is nowhere in state, journal, inventory, output and logs", async () => {

@@ -53,11 +53,14 @@ interface Kill {
   readonly say: (line: string) => void;
 }
 
-/** @returns what was not as promised */
+/**
+ * @param moment `at` is part of a whole rollout, or what the runner has to have said
+ * @returns what was not as promised
+ */
 export async function killOnce(
   place: Place,
   to: ModelName,
-  { at, victims }: Moment,
+  { at, victims }: Omit<Moment, "at"> & { readonly at: number | string },
   { whole, gone, say }: Kill,
 ): Promise<string[]> {
   const { fleet, inventory } = place;
@@ -65,11 +68,17 @@ export async function killOnce(
   await using load = new Conversations(conversations, () => place.baseUrl, place.key);
   await place.declare({ model: to });
   fleet.machine = undefined;
-  const { child, ended } = fleet.start(["fleet", "rollout", ...inventory], say);
-  const after = at * whole;
-  const first = await Promise.race([ended, delay(after * 1000, undefined)]);
+  const heard = Promise.withResolvers<undefined>();
+  const began = performance.now();
+  const { child, ended } = fleet.start(["fleet", "rollout", ...inventory], (line) => {
+    say(line);
+    if (typeof at === "string" && line.includes(at)) heard.resolve(undefined);
+  });
+  const due = typeof at === "string" ? heard.promise : delay(at * whole * 1000, undefined);
+  const first = await Promise.race([ended, due]);
   if (first === undefined && child.pid !== undefined) await kill(child.pid, victims);
-  say(`killed after ${after.toFixed(1)} s (${victims === "cli" ? "the runner alone" : "with all that it started"})`);
+  const after = ((performance.now() - began) / 1000).toFixed(1);
+  say(`killed after ${after} s (${victims === "cli" ? "the runner alone" : "with all that it started"})`);
   await ended;
   if (gone) fleet.machine = "another-machine";
   let resumed = await fleet.run(["fleet", "rollout", "--resume", ...inventory], say);

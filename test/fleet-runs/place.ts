@@ -48,14 +48,16 @@ export interface Place extends AsyncDisposable {
 
 export interface PlaceOptions {
   readonly say: (line: string) => void;
+  /** Three, or only the first two. */
+  readonly hosts?: 2 | 3;
   /** The third host passes for a Mac, whose Node is fetched once. */
   readonly mac: boolean;
 }
 
 /** Deployed, and serving model A. @throws with the engine's output when an `up` fails */
-export async function openPlace(name: string, { say, mac }: PlaceOptions): Promise<Place> {
+export async function openPlace(name: string, { say, mac, hosts: count = 3 }: PlaceOptions): Promise<Place> {
   await using making = new AsyncDisposableStack();
-  const names = ["one", "two", "three"].map((which) => `${name}-${which}`);
+  const names = ["one", "two", "three"].slice(0, count).map((which) => `${name}-${which}`);
   const gateway = `${name}-gateway`;
   const folder = join(projectRoot, ".lmstack", "fleet-runs", name);
   const forget = async () => {
