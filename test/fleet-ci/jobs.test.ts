@@ -118,11 +118,15 @@ test("a pull request that changes one profile has one comment with exactly its h
   expect(loaded()).toEqual(["first-model", "first-model"]);
 });
 
-test("its merge deploys exactly that host, and a merge that changes nothing deploys nothing", async () => {
+test("its merge deploys exactly that host, not one that drifted meanwhile, and a merge that changes nothing deploys nothing", async () => {
+  const { loaded: onBox1 } = hosts.at(places[0] as Place);
+  const had = new Map(onBox1);
+  onBox1.clear();
   const ran = await merged(await team.git("rev-parse", "HEAD"));
   expect(ends(ran), logOf(ran)).toEqual(["fleet-deploy.yml/change: success"]);
   expect(updated(ran)).toEqual(["box2"]);
-  expect(loaded()).toEqual(["first-model", "second-model"]);
+  expect(loaded()).toEqual(["", "second-model"]);
+  for (const [id, instance] of had) onBox1.set(id, instance);
   const again = await merged(await team.commit("Nothing about hosts"));
   expect(logOf(again)).toContain("nothing to deploy");
   expect(updated(again)).toEqual([]);
