@@ -7,7 +7,12 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
-import { LocalWorkspace, type ProjectSettings, StackNotFoundError } from "@pulumi/pulumi/automation/index.js";
+import {
+  LocalWorkspace,
+  type ProjectSettings,
+  StackAlreadyExistsError,
+  StackNotFoundError,
+} from "@pulumi/pulumi/automation/index.js";
 import { projectRoot } from "../../cli/pulumi.ts";
 import { findStack, type StackFile } from "../../cli/stack-file.ts";
 import { yamlOf } from "../../cli/stack-yaml.ts";
@@ -129,11 +134,16 @@ export class StackJournal implements JournalStore {
     const workspace = await this.#workspace();
     const stack = await plainStack(name, workspace);
     const up = () => stack.up({ program, color: "never", message: "journal of rollouts" });
-    await unlocked(stack, { ...this.#unlocking, former: () => this.#dead() }, up).catch(async (error: unknown) => {
-      if (!(error instanceof StackNotFoundError)) throw error;
-      await workspace.createStack(name);
-      await up();
-    });
+    // Two first rollouts at once may both want to make it.
+    const made = () =>
+      up().catch(async (error: unknown) => {
+        if (!(error instanceof StackNotFoundError)) throw error;
+        await workspace.createStack(name).catch((late: unknown) => {
+          if (!(late instanceof StackAlreadyExistsError)) throw late;
+        });
+        return await up();
+      });
+    await unlocked(stack, { ...this.#unlocking, former: () => this.#dead() }, made);
   }
 
   /** What the stack has now, asked by the program while it runs. */

@@ -85,3 +85,13 @@ test("nothing of it is a secret that a person would have to give", async () => {
   expect(outputs).toContain("it thinks");
   expect(outputs).not.toContain("ciphertext");
 });
+
+test("two first rollouts at once make one journal, with what both wrote", async () => {
+  const fresh = join(folder, "fresh");
+  await mkdir(fresh);
+  vi.stubEnv("PULUMI_BACKEND_URL", `file://${fresh}`);
+  const [one, other] = await Promise.all([open(), open()]);
+  await Promise.all([one.change(held("a")), other.change(held("b"))]);
+  const revisions = (await one.read()).held.map(({ revision }) => revision);
+  expect(revisions.sort()).toEqual(["a", "b"]);
+});
