@@ -16,8 +16,8 @@ const { values } = parseArgs({
 const say = (line: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${line}`);
 const width = Math.max(...Object.keys(scenarios).map((name) => name.length));
 
-const help = `Three test hosts with systemd, one of them passing for a Mac, serve a model; six conversations as Codex has them run on while \`lmstack fleet rollout\`
-changes it.
+const help = `Three test hosts with systemd behind a gateway serve a model, in \`rollout\` one of them passes for a Mac; six conversations as Codex has them run on while
+\`lmstack fleet rollout\` changes it.
 
   npm run fleet -- --scenario NAME [--times N] [--seed 1] [--json FILE]
 
