@@ -18,7 +18,8 @@ export interface HoldTimes {
 }
 
 export const patienceMs = 60_000;
-const usual: HoldTimes = { holdSeconds: 60, renewMs: 20_000, patienceMs, pollMs: 250 };
+// Asked often: whoever is held waits for the answer, and it is a call within the machine.
+const usual: HoldTimes = { holdSeconds: 60, renewMs: 20_000, patienceMs, pollMs: 50 };
 const answerMs = 2_000;
 
 /** Whether a held model's requests may go on: it is there again, will not be by itself, or is not declared any more. */
