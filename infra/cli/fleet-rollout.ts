@@ -10,6 +10,7 @@ import {
   isOver,
   type Journal,
   type Lease,
+  momentOf,
   type RolloutEntry,
   type SpecText,
   specsAfter,
@@ -244,8 +245,7 @@ class Command {
     };
     process.on("SIGINT", stopping).on("SIGTERM", stopping);
     const view = rolloutView(this.#options.json);
-    const emit = (happening: Happening) =>
-      view.show({ at: Temporal.Now.instant().toString({ smallestUnit: "millisecond" }), rollout, ...happening });
+    const emit = (happening: Happening) => view.show({ at: momentOf(Temporal.Now.instant()), rollout, ...happening });
     try {
       emit({ event: "begun", revision, hosts: Object.keys(hosts), resumed });
       const stacksAtOnce = stacksOn(availableParallelism(), totalmem());

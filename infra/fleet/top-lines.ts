@@ -1,7 +1,8 @@
 /** What a fleet does at this moment, as a table for people. Pure. */
+
+import type { HostView } from "./host-view.ts";
 import type { Rates } from "./metrics.ts";
 import { aligned } from "./plan-lines.ts";
-import type { HostView } from "./watch.ts";
 
 type Columns = readonly string[];
 const head: Columns = ["HOST", "STATE", "MODEL", "RUNNING", "QUEUED", "TOKENS/S", "A STREAM", "FIRST TOKEN", "FAILED"];

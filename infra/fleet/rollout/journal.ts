@@ -74,6 +74,9 @@ export type Journal = z.output<typeof journalSchema>;
 
 export const emptyJournal: Journal = { lease: null, wish: null, rollouts: [], held: [], specs: {} };
 
+/** A moment as the journal has it. */
+export const momentOf = (now: Temporal.Instant): string => now.toString({ smallestUnit: "millisecond" });
+
 /** Each one keeps a spec a host. */
 const kept = 20;
 

@@ -8,6 +8,7 @@ import {
   ended,
   type HostEntry,
   type Journal,
+  momentOf,
   type RolloutEntry,
   type SpecText,
   withHosts,
@@ -82,7 +83,7 @@ class Rollout {
   /** @returns whether that was the last one */
   async #do(step: Step): Promise<boolean> {
     const { emit } = this.#runner;
-    const at = () => this.#effects.now().toString({ smallestUnit: "millisecond" });
+    const at = () => momentOf(this.#effects.now());
     switch (step.do) {
       case "preview":
         return await this.#preview(step.hosts);
@@ -144,7 +145,7 @@ class Rollout {
     if (this.#runner.stop.aborted) faults.push("it was stopped before anything was touched");
     if (faults.length === 0) await this.#write((journal) => withNewest(journal, { state: "rolling" }));
     else {
-      const at = this.#effects.now().toString({ smallestUnit: "millisecond" });
+      const at = momentOf(this.#effects.now());
       await this.#write((journal) => ({ ...ended(journal, "refused", faults.join("\n"), at), lease: null }));
     }
     return faults.length > 0;
@@ -278,7 +279,7 @@ class Rollout {
     const { id } = this.#runner;
     this.#journal = await this.#effects.journal.change((journal) => {
       if (journal.lease?.id !== id) throw new LeaseLost("another runner has taken this rollout over");
-      const heartbeat = this.#effects.now().toString({ smallestUnit: "millisecond" });
+      const heartbeat = momentOf(this.#effects.now());
       return change({ ...journal, lease: { ...journal.lease, heartbeat } });
     });
   }

@@ -3,7 +3,7 @@
 import { CliFault } from "../../cli/fault.ts";
 import type { SeenHost } from "../plan.ts";
 import type { Effects, Say } from "./effects.ts";
-import { begun, isOver, type Journal, type Lease, type Wanted, withHosts, withNewest } from "./journal.ts";
+import { begun, isOver, type Journal, type Lease, momentOf, type Wanted, withHosts, withNewest } from "./journal.ts";
 import { type Here, heldBy } from "./lease.ts";
 
 const lookSeconds = 5;
@@ -82,5 +82,3 @@ export function asSeen(journal: Journal, fleet: readonly SeenHost[]): Journal {
   );
   return withHosts(journal, Object.fromEntries(lost.map(({ name }) => [name, { phase: "changing" } as const])));
 }
-
-const momentOf = (now: Temporal.Instant): string => now.toString({ smallestUnit: "millisecond" });

@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { CliFault } from "../../../../infra/cli/fault.ts";
+import { type HostView, viewsOf } from "../../../../infra/fleet/host-view.ts";
 import type { ModelReading } from "../../../../infra/fleet/metrics.ts";
 import { onScreen, topLines } from "../../../../infra/fleet/top-lines.ts";
-import { type HostView, viewsOf } from "../../../../infra/fleet/watch.ts";
 import { spec } from "../host/observed.ts";
 
 const none = { seconds: 0, count: 0 };

@@ -3,13 +3,13 @@ import { homedir } from "node:os";
 import { expect, it, test } from "vitest";
 import { backendRefusal, runnerOf } from "../../../../../infra/fleet/ci/backend.ts";
 
-const hosted = runnerOf({ RUNNER_ENVIRONMENT: "github-hosted" }, "/runner/work/fleet");
-const own = runnerOf({ RUNNER_ENVIRONMENT: "self-hosted", RUNNER_TEMP: "/runner/temp" }, "/runner/work/fleet");
+const hosted = runnerOf({ RUNNER_ENVIRONMENT: "github-hosted" }, "/checkout/fleet");
+const own = runnerOf({ RUNNER_ENVIRONMENT: "self-hosted", RUNNER_TEMP: "/scratch/job" }, "/checkout/fleet");
 
 it.each([
-  ["file:///runner/work/fleet", own],
-  ["file:///runner/work/fleet/.lmstack/state?no_tmp_dir=true", own],
-  ["file:///runner/temp/state", own],
+  ["file:///checkout/fleet", own],
+  ["file:///checkout/fleet/.lmstack/state?no_tmp_dir=true", own],
+  ["file:///scratch/job/state", own],
   ["file:///srv/state", hosted],
   ["file://~", hosted],
   ["file://~", runnerOf({}, homedir())],
@@ -21,7 +21,7 @@ it.each([
 
 it.each([
   ["file:///srv/state", own],
-  ["file:///runner/work/fleet-state", own],
+  ["file:///checkout/fleet-state", own],
   ["file://~", own],
   ["s3://states", hosted],
   ["https://api.pulumi.com/team", hosted],

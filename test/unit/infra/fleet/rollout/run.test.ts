@@ -163,15 +163,20 @@ test("room for stacks grows with processors and memory, and there is always room
   ]).toEqual([16, 8, 20, 1]);
 });
 
-test("a host that lost its change while nobody ran is changed again on resume", async () => {
-  const fleet = new FakeFleet(names(4), well);
+/** A person stops the command when the first host is through. */
+async function stoppedAfterOne(fleet: FakeFleet, hosts: readonly string[]): Promise<void> {
   const stop = new AbortController();
   const emitted = fleet.happenings.push.bind(fleet.happenings);
   fleet.happenings.push = (...happenings) => {
     if (happenings.some((one) => one.event === "host-ended")) stop.abort();
     return emitted(...happenings);
   };
-  await fleet.command("first", toB(names(4)), undefined, stop.signal);
+  await fleet.command("first", toB(hosts), undefined, stop.signal);
+}
+
+test("a host that lost its change while nobody ran is changed again on resume", async () => {
+  const fleet = new FakeFleet(names(4), well);
+  await stoppedAfterOne(fleet, names(4));
   expect(running(fleet)).toEqual(["B", "A", "A", "A"]);
   const box = fleet.boxes.get("box0");
   if (box) box.torn = true;
@@ -181,13 +186,7 @@ test("a host that lost its change while nobody ran is changed again on resume", 
 
 test("a host that lost its change goes back all the same when the rollout is aborted", async () => {
   const fleet = new FakeFleet(names(3), well);
-  const stop = new AbortController();
-  const emitted = fleet.happenings.push.bind(fleet.happenings);
-  fleet.happenings.push = (...happenings) => {
-    if (happenings.some((one) => one.event === "host-ended")) stop.abort();
-    return emitted(...happenings);
-  };
-  await fleet.command("first", toB(names(3)), undefined, stop.signal);
+  await stoppedAfterOne(fleet, names(3));
   const box = fleet.boxes.get("box0");
   if (box) box.torn = true;
   fleet.journal = { ...fleet.journal, wish: { what: "abort", user: "bob", machine: "laptop" } };
