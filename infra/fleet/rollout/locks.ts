@@ -15,6 +15,10 @@ export const locksIn = (words: string): Lock[] =>
     ([, user = "", machine = "", pid, since = ""]) => ({ user, machine, pid: Number(pid), since }),
   );
 
+/** A lock that was let go between the engine's list of locks and its look into it: Pulumi calls that an error of the backend. */
+export const lockWentMeanwhile = (words: string): boolean =>
+  /\.pulumi\/locks\/[\s\S]*(?:NotFound|no such file)/.test(words);
+
 /**
  * Whether nobody is at work behind any of them.
  * @param former whoever had the lease before it was taken from the dead: what its machine left is left

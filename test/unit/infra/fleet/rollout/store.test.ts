@@ -1,5 +1,5 @@
 /** The journal in a real stack, written by the real engine. */
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -78,6 +78,18 @@ test("a lock of a process that lives stays, and who waits for it is told whose i
   await expect((await open(1)).change(held("f"))).rejects.toThrow(/locked by ada on .* \(process 1\).*pulumi cancel/);
   expect(await readdir(locks)).toEqual(["left.json"]);
   await rm(join(locks, "left.json"));
+});
+
+test("a lock that goes while Pulumi looks at it is no failure", async () => {
+  const locks = await lock(1);
+  await rm(join(locks, "left.json"));
+  // Listed, and not there when it is read.
+  await symlink("nowhere.json", join(locks, "going.json"));
+  const journal = await StackJournal.beside(undefined, {
+    ...{ here, patienceSeconds: 60 },
+    say: () => void rm(join(locks, "going.json")),
+  });
+  expect((await journal.change(held("g"))).held.at(-1)?.revision).toBe("g");
 });
 
 test("nothing of it is a secret that a person would have to give", async () => {
