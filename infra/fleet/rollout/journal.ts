@@ -123,6 +123,19 @@ export function withHosts(journal: Journal, changes: Readonly<Record<string, Par
   return { ...journal, rollouts: [{ ...newest, hosts }, ...older] };
 }
 
+/** What became of a host: of its change proved or failed, of its way back the others. */
+export type End = Pick<HostEntry, "why" | "seconds"> & { readonly phase: "proved" | "failed" | "returned" | "stuck" };
+
+/** An end is that of a host which is still at what has ended: told once more, it changes nothing. */
+export function withEnds(journal: Journal, ends: ReadonlyMap<string, End>): Journal {
+  const hosts = journal.rollouts[0]?.hosts;
+  const due = [...ends].filter(([host, { phase }]) => {
+    const at = phase === "proved" || phase === "failed" ? "changing" : "returning";
+    return hosts?.[host]?.phase === at;
+  });
+  return due.length === 0 ? journal : withHosts(journal, Object.fromEntries(due));
+}
+
 /** A revision that was taken back is held, by a failure or by a person; one that went well is not any more. */
 export function ended(
   journal: Journal,

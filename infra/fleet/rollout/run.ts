@@ -5,12 +5,14 @@ import type { SeenHost } from "../plan.ts";
 import { type Brought, type Effects, HostFault } from "./effects.ts";
 import { bring, type Emit, wrongWith } from "./host.ts";
 import {
+  type End,
   ended,
   type HostEntry,
   type Journal,
   momentOf,
   type RolloutEntry,
   type SpecText,
+  withEnds,
   withHosts,
   withNewest,
 } from "./journal.ts";
@@ -53,6 +55,9 @@ class Rollout {
   readonly #effects: Effects;
   readonly #runner: Runner;
   #journal: Journal | undefined;
+  /** What hosts have come to since it was last written down: whoever resumes without it finds the same by another look. */
+  readonly #ends = new Map<string, End>();
+  #lost: LeaseLost | undefined;
 
   constructor(effects: Effects, runner: Runner) {
     this.#effects = effects;
@@ -201,13 +206,14 @@ class Rollout {
     });
   }
 
-  /** As many at once as there is room for, and each one's end is written when it comes. What went wrong stays in `why` on the way back. */
+  /** As many at once as there is room for. What went wrong stays in `why` on the way back. */
   async #each(hosts: readonly string[], work: (host: string) => Promise<"proved" | "returned">): Promise<void> {
     await inParallel(hosts, this.#runner.stacksAtOnce, async (host) => {
       const started = this.#effects.now();
       const back = this.#newest.hosts[host]?.phase === "returning";
       // Who has not begun yet need not suffer what others have suffered.
       if (this.#runner.stop.aborted || (!back && this.#turnsBack)) return;
+      if (this.#lost) throw this.#lost;
       const first = this.#newest.hosts[host]?.why ?? null;
       const end = await work(host).then(
         (phase) => ({ phase, why: first }),
@@ -223,7 +229,10 @@ class Rollout {
       if (end === null) return;
       const seconds = this.#effects.now().since(started).total("seconds");
       this.#runner.emit({ event: "host-ended", host, seconds, ...end });
-      await this.#write((journal) => withHosts(journal, { [host]: { ...end, seconds } }));
+      this.#ends.set(host, { ...end, seconds });
+      this.#journal = withEnds(this.#journal as Journal, this.#ends);
+      // Another look would not tell what was found while it changed.
+      if (end.phase === "failed" || end.phase === "stuck") await this.#write((journal) => journal);
     });
   }
 
@@ -274,14 +283,17 @@ class Rollout {
     return text;
   }
 
-  /** Also says that this runner lives, and hears what others wish. */
+  /** Also says that this runner lives, hears what others wish, and takes the ends of hosts along: a write is an `up`, which costs as much as a sixth of a host's. */
   async #write(change: (journal: Journal) => Journal): Promise<void> {
     const { id } = this.#runner;
-    this.#journal = await this.#effects.journal.change((journal) => {
+    const taken = new Map(this.#ends);
+    const written = await this.#effects.journal.change((journal) => {
       if (journal.lease?.id !== id) throw new LeaseLost("another runner has taken this rollout over");
       const heartbeat = momentOf(this.#effects.now());
-      return change({ ...journal, lease: { ...journal.lease, heartbeat } });
+      return change(withEnds({ ...journal, lease: { ...journal.lease, heartbeat } }, taken));
     });
+    for (const [host, end] of taken) if (this.#ends.get(host) === end) this.#ends.delete(host);
+    this.#journal = withEnds(written, this.#ends);
   }
 
   async #beat(over: AbortSignal): Promise<void> {
@@ -289,7 +301,9 @@ class Rollout {
       await this.#effects.wait(heartbeatSeconds, over);
       if (over.aborted) return;
       // The next step's own write meets the same fault, and tells it.
-      await this.#write((journal) => journal).catch(() => {});
+      await this.#write((journal) => journal).catch((error: unknown) => {
+        if (error instanceof LeaseLost) this.#lost = error;
+      });
     }
   }
 }

@@ -43,6 +43,8 @@ export class FakeFleet {
   mostAway = 0;
   /** Requests that met a broken host through the gateway would have failed there. */
   exposed = 0;
+  /** Of the journal. */
+  writes = 0;
   /** Files that came from where models are published. */
   downloads = 0;
   /** Whoever has the lease is still at work. */
@@ -100,6 +102,7 @@ export class FakeFleet {
       change: (change) =>
         around(() => {
           this.journal = change(this.journal);
+          this.writes++;
           return this.journal;
         }),
     };

@@ -12,6 +12,7 @@ import {
   type Phase,
   specsAfter,
   type Wanted,
+  withEnds,
   withHosts,
   withNewest,
 } from "../../../../../infra/fleet/rollout/journal.ts";
@@ -69,6 +70,16 @@ describe("the journal of a fleet's rollouts", () => {
       journal = played(journal, { a: { before: `A${index}`, after: `A${index + 1}` } });
     expect(journal.rollouts.map(({ id }) => id)).toEqual(Array.from({ length: 20 }, (_, index) => 30 - index));
     expect(Object.keys(journal.specs)).toHaveLength(21);
+  });
+
+  test("takes what became of a host once, and not when the host is at something else since", () => {
+    const end = { phase: "proved", why: null, seconds: 9 } as const;
+    const at = (phase: Phase) =>
+      withHosts(begun(emptyJournal, wanted({ a: { before: "A", after: "B" } })), { a: { phase } });
+    const told = (journal: Journal) => withEnds(journal, new Map([["a", end]])).rollouts[0]?.hosts.a?.phase;
+    expect(told(at("changing"))).toBe("proved");
+    expect(told(at("returning"))).toBe("returning");
+    expect(told(at("failed"))).toBe("failed");
   });
 
   test("is read back as it was written", () => {

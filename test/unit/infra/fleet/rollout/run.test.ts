@@ -153,6 +153,30 @@ describe("a rollout", () => {
   });
 });
 
+test("the hosts of a wave are written down together: the journal is not what a large rollout waits for", async () => {
+  const writes = async (count: number) => {
+    const fleet = new FakeFleet(names(count), { ...well, policy: { wave: count, maxUnavailable: count } });
+    await fleet.command("first", toB(names(count)));
+    expect(running(fleet)).toEqual(names(count).map(() => "B"));
+    return fleet.writes;
+  };
+  expect(await writes(20)).toBe(await writes(5));
+});
+
+test("a host that failed is written down at once: another look would not find what its change has shown", async () => {
+  const policy = { wave: 3, maxUnavailable: 3, errorBudget: 2 };
+  const fleet = new FakeFleet(names(4), { breaks: (host, model) => model === "B" && host === "box2", policy });
+  const written: unknown[] = [];
+  const emitted = fleet.happenings.push.bind(fleet.happenings);
+  fleet.happenings.push = (...happenings) => {
+    if (happenings.some((one) => one.event === "host-ended" && one.host === "box3"))
+      written.push(newest(fleet)?.hosts.box2?.phase);
+    return emitted(...happenings);
+  };
+  await fleet.command("first", toB(names(4)));
+  expect(written[0]).toBe("failed");
+});
+
 test("room for stacks grows with processors and memory, and there is always room for one", () => {
   const gibibytes = 2 ** 30;
   expect([
