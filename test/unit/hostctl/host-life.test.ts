@@ -2,14 +2,16 @@ import { spawn } from "node:child_process";
 import { mkdir, readFile, readlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, test } from "vitest";
 import { buildInstaller } from "../../lmstudio-sim/build.ts";
 import { Scratch } from "./scratch.ts";
 
 const daemon = "llmster";
+const inTime = { timeout: 40_000 };
 
-describe("a host", () => {
-  test("goes from nothing to two loaded models and back to nothing", { timeout: 120_000 }, async () => {
+// They mostly wait for processes, each on a host of its own.
+describe.concurrent("a host", () => {
+  test("goes from nothing to two loaded models and back to nothing", { timeout: 120_000 }, async ({ expect }) => {
     await using host = await Scratch.make({ lmstudio: false });
     const { tarball, sha512 } = await buildInstaller({ version: "0.0.25-1", engine: "script" });
     const lmstudio = host.lmstudio({
@@ -61,7 +63,7 @@ describe("a host", () => {
     }
     const broken = await host.run("converge", "lmstudio", { ...lmstudio, version: "0.0.99" });
     expect(broken.error).toMatchObject({ code: "daemon_failed", message: expect.stringContaining("0.0.99") });
-    await expect.poll(() => host.instances(), { timeout: 15_000 }).toEqual(["alpha", "beta"]);
+    await expect.poll(() => host.instances(), inTime).toEqual(["alpha", "beta"]);
     for (const model of models) await host.must("remove", "model", model);
     for (const part of ["lmstudio", "lmstudio", "runtime", "runtime"]) await host.must("remove", part, lmstudio);
     for (const model of models) await host.must("remove", "model-file", model);
@@ -71,12 +73,14 @@ describe("a host", () => {
     expect(await readFile(join(host.models, "beta.gguf"))).toBeDefined();
   });
 
-  test("gives up a model that is no longer declared before another one loads", { timeout: 120_000 }, async () => {
+  test("gives up a model that is no longer declared before another one loads", { timeout: 120_000 }, async ({
+    expect,
+  }) => {
     await using host = await Scratch.make();
     await host.must("converge", "lmstudio", host.lmstudio({ models: ["alpha"] }));
     await host.must("converge", "model", host.model("alpha"));
     await host.must("converge", "lmstudio", host.lmstudio({ models: ["beta"] }));
-    await expect.poll(() => host.instances(), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => host.instances(), inTime).toEqual([]);
     await host.must("converge", "model", host.model("beta"));
     await host.must("remove", "model", host.model("alpha"));
     expect(await host.instances()).toEqual(["beta"]);
@@ -85,7 +89,7 @@ describe("a host", () => {
 
   test("loads a model with its defaults, anew when they change, and puts right what somebody made of them", {
     timeout: 120_000,
-  }, async () => {
+  }, async ({ expect }) => {
     await using host = await Scratch.make();
     const flash = async () => {
       const answer = await fetch(`http://127.0.0.1:${host.port}/api/v1/models`);
@@ -103,7 +107,7 @@ describe("a host", () => {
     const file = join(host.home, ".lmstudio/.internal/user-concrete-model-default-config/local/alpha/alpha.gguf.json");
     await writeFile(file, "{}");
     await host.lms("unload", "alpha");
-    await expect.poll(flash, { timeout: 15_000 }).toEqual([false]);
+    await expect.poll(flash, inTime).toEqual([false]);
     await writeFile(file, "{}");
     expect((await host.observe([model])).models.alpha?.defaultsDrift).toEqual(["llm.load.llama.flashAttention"]);
     await host.must("converge", "model", model);
@@ -114,18 +118,18 @@ describe("a host", () => {
     expect((await host.files()).filter((path) => path.includes("model-default-config"))).toEqual([]);
   });
 
-  test("is repaired by its supervisor, which tells what had happened", { timeout: 120_000 }, async () => {
+  test("is repaired by its supervisor, which tells what had happened", { timeout: 120_000 }, async ({ expect }) => {
     await using host = await Scratch.make();
     await host.must("converge", "lmstudio", host.lmstudio());
     const model = host.model("alpha");
     await host.must("converge", "model", model);
     await host.lms("unload", "alpha");
-    await expect.poll(() => host.instances(), { timeout: 15_000 }).toEqual(["alpha"]);
+    await expect.poll(() => host.instances(), inTime).toEqual(["alpha"]);
     await host.lms("server", "stop");
-    await expect.poll(() => host.instances(), { timeout: 15_000 }).toEqual(["alpha"]);
+    await expect.poll(() => host.instances(), inTime).toEqual(["alpha"]);
     const pid = (await host.observe()).lmstudio.daemon.pid ?? 0;
     process.kill(pid, "SIGKILL");
-    await expect.poll(() => host.instances(), { timeout: 15_000 }).toEqual(["alpha"]);
+    await expect.poll(() => host.instances(), inTime).toEqual(["alpha"]);
     const { incidents } = await host.observe([model]);
     expect(incidents.lmstudio).toMatchObject([
       expect.stringContaining("server"),
@@ -137,7 +141,9 @@ describe("a host", () => {
     expect((await host.observe()).incidents).toEqual({});
   });
 
-  test("that a person set up is taken over as it is, and given back as it was", { timeout: 120_000 }, async () => {
+  test("that a person set up is taken over as it is, and given back as it was", { timeout: 120_000 }, async ({
+    expect,
+  }) => {
     await using host = await Scratch.make({ traps: { models: [{ name: "theirs" }] } });
     await host.lms("daemon", "up");
     await host.lms(
@@ -186,7 +192,7 @@ describe("a host", () => {
     expect((await host.files()).filter((path) => path.includes("lmstack") || path.includes("alpha"))).toEqual([]);
   });
 
-  test("refuses in words what cannot be, and changes nothing", { timeout: 120_000 }, async () => {
+  test("refuses in words what cannot be, and changes nothing", { timeout: 120_000 }, async ({ expect }) => {
     await using host = await Scratch.make();
     const server = createServer((_, response) => response.writeHead(404).end());
     await new Promise<void>((resolve) => server.listen(host.port, "127.0.0.1", resolve));
@@ -223,7 +229,7 @@ describe("a host", () => {
     const elsewhere = host.model("alpha", { repo: "elsewhere" });
     expect((await host.run("converge", "model", elsewhere)).error).toMatchObject({ code: "load_failed" });
     host.setTraps({});
-    await expect.poll(() => host.instances(), { timeout: 15_000 }).toEqual(["alpha"]);
+    await expect.poll(() => host.instances(), inTime).toEqual(["alpha"]);
     expect((await host.files()).filter((path) => /models\/local\/.*gguf$/.test(path))).toEqual([
       ".lmstudio/models/local/alpha/alpha.gguf",
     ]);
@@ -248,9 +254,9 @@ describe("a host", () => {
   });
 });
 
-test("whatever is killed whenever, the next convergence is right: one daemon, each model once, no half-written file", {
+test.concurrent("whatever is killed whenever, the next convergence is right: one daemon, each model once, no half-written file", {
   timeout: 180_000,
-}, async () => {
+}, async ({ expect }) => {
   await using host = await Scratch.make({ traps: { traps: { lmsDelayMs: 60, loadMs: 150 } } });
   const steps = [
     ["lmstudio", host.lmstudio()],

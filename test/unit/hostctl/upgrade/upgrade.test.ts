@@ -1,13 +1,13 @@
-import { expect, test } from "vitest";
+import { test } from "vitest";
 import { type Breakage, good, newer, ServingHost } from "../../../upgrade-runs/broken-version.ts";
 import { killUpgrade, tryBroken } from "../../../upgrade-runs/upgrade-run.ts";
 
 /** The slower ones are in `npm run upgrades`. */
 const kinds: readonly Breakage[] = ["thinks again", "crashes when it is asked"];
 
-test("a broken version is taken back by itself and the failure says why; one that holds stays, and keeps the one before", {
+test.concurrent("a broken version is taken back by itself and the failure says why; one that holds stays, and keeps the one before", {
   timeout: 180_000,
-}, async () => {
+}, async ({ expect }) => {
   await using host = await ServingHost.make();
   for (const kind of kinds) expect([kind, await tryBroken(host, kind)]).toEqual([kind, null]);
   await host.setTraps({});
@@ -23,9 +23,9 @@ test("a broken version is taken back by itself and the failure says why; one tha
   expect(await host.faults(good)).toEqual([]);
 });
 
-test("an upgrade that is killed in the middle leaves a host that serves one version, and the next run is right", {
+test.concurrent("an upgrade that is killed in the middle leaves a host that serves one version, and the next run is right", {
   timeout: 180_000,
-}, async () => {
+}, async ({ expect }) => {
   await using host = await ServingHost.make();
   expect(await killUpgrade(host, "hostctl", "starting LM Studio's daemon")).toBeNull();
 });
