@@ -3,16 +3,13 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const minutes = 60_000;
 
-/**
- * What takes minutes, so that it is not what the others' worker waits for at the end. The first and the last of them compute with a real model,
- * each on all processors: side by side both take three times as long, so the other worker has the rest of these in between.
- */
+/** What takes minutes, so that it is not what the others' worker waits for at the end. */
 const long = [
   "life-of-a-host.test.ts",
   "chaos.test.ts",
   "fleet.test.ts",
-  "native-proxy.test.ts",
   "interruption.test.ts",
+  "native-proxy.test.ts",
 ];
 
 class LongOnesFirst extends BaseSequencer {

@@ -1,8 +1,7 @@
 /** `pulumi up` killed at a moment of its run, then at once `pulumi cancel` and `up`: what must be true of the host afterwards. */
 import { setTimeout as delay } from "node:timers/promises";
-import type { TestHost } from "../hosts/host.ts";
 import { changedSteps, type Stack } from "../pulumi/stack.ts";
-import { type Box, smollm, thinker } from "./box.ts";
+import type { Box } from "./box.ts";
 import { difference, fingerprint } from "./host-fingerprint.ts";
 import { kill, seeded, type Victims } from "./killing.ts";
 import { mustHold, type Row } from "./rows.ts";
@@ -23,7 +22,7 @@ export function moments(count: number, seed: number): readonly Moment[] {
 }
 
 /** The faults of a host after an interrupted and a repeated `up`; none is the promise. */
-export async function faultsOf(host: TestHost, stack: string): Promise<readonly string[]> {
+export async function faultsOf({ host, models: declared }: Box, stack: string): Promise<readonly string[]> {
   const faults: string[] = [];
   const run = async (command: string) => (await host.exec(command, { reject: false })).stdout.trim();
   const daemons = await run("pgrep -xc llmster || true");
@@ -34,8 +33,8 @@ export async function faultsOf(host: TestHost, stack: string): Promise<readonly 
   const instances = (models.models ?? [])
     .flatMap(({ loaded_instances }) => (loaded_instances ?? []).map(({ id }) => id))
     .sort();
-  if (instances.join() !== [smollm, thinker].sort().join())
-    faults.push(`loaded instances are: ${instances.join(", ") || "none"}`);
+  const expected = declared.map(({ id }) => id).sort();
+  if (instances.join() !== expected.join()) faults.push(`loaded instances are: ${instances.join(", ") || "none"}`);
   const containers = (await run(`docker ps -aq --filter label=dev.lmstack.stack=${stack}`)).split("\n").filter(Boolean);
   if (containers.length !== 1) faults.push(`${containers.length} proxy containers exist`);
   const leftovers = await run(
@@ -87,7 +86,7 @@ export async function interruptOnce({
   const name = `killed after ${after.toFixed(1)} s (${moment.victims === "cli" ? "the CLI alone" : "CLI, language host and plugins"})`;
   await stack.cancel();
   const second = await stack.up();
-  const faults = [...(await faultsOf(box.host, stack.name))];
+  const faults = [...(await faultsOf(box, stack.name))];
   if (endedFirst) faults.push("the up had ended before it was killed");
   if (second.exitCode !== 0) faults.unshift(`the second up failed: ${lastLines(second.output, 12)}`);
   const third = await stack.preview();
