@@ -81,7 +81,7 @@ export function specFor(box: Box, change: (spec: Spec) => void = () => {}): Spec
       id,
       source: { path },
       sha256,
-      load: { contextLength: id === smollm ? 4096 : 32768, parallel: 2 },
+      load: { contextLength: id === smollm ? 2048 : 32768, parallel: 2 },
     })),
     proxy: { bind: "0.0.0.0", port: 8080, keys: ["team-a"] },
     codex: { provider: "lms" },
