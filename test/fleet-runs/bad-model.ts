@@ -36,7 +36,7 @@ export const badModels: Readonly<Record<string, Scenario>> = Object.fromEntries(
       what: `${bad.what} is stopped at the canary`,
       times: 10,
       rows: async ({ times, say }) => {
-        await using place = await openPlace("fleet", { say, mac: false });
+        await using place = await openPlace(name, { say, mac: false });
         return [await badRow(place, bad, times, say)];
       },
     },

@@ -10,7 +10,7 @@ export const goodRollout: Scenario = {
   what: "model A becomes B by canary and waves",
   times: 1,
   rows: async ({ times, say }) => {
-    await using place = await openPlace("fleet", { say, mac: true });
+    await using place = await openPlace("rollout", { say, mac: true });
     const rows: Row[] = [];
     for (let time = 1; time <= times; time += 1) rows.push(...(await goodRows(place, say)));
     return rows;

@@ -15,7 +15,7 @@ const scenario = (gone: boolean, what: string, times: number): Scenario => ({
   what,
   times,
   rows: async ({ times, seed, say }) => {
-    await using place = await openPlace("fleet", { say, mac: false });
+    await using place = await openPlace(gone ? "machine-gone" : "killed-runner", { say, mac: false });
     const whole = await rollout(place, { model: "B" }, say);
     if (whole.exitCode !== 0) throw new Error(`the rollout that nobody kills failed:\n${wordsOf(whole)}`);
     say(`a whole rollout takes ${whole.seconds.toFixed(1)} s`);

@@ -54,7 +54,11 @@ export interface PlaceOptions {
   readonly mac: boolean;
 }
 
-/** Deployed, and serving model A. @throws with the engine's output when an `up` fails */
+/**
+ * Deployed, and serving model A.
+ * @param name of its hosts, stacks and folder: places of two names can be open on one machine at the same time
+ * @throws with the engine's output when an `up` fails
+ */
 export async function openPlace(name: string, { say, mac, hosts: count = 3 }: PlaceOptions): Promise<Place> {
   await using making = new AsyncDisposableStack();
   const names = ["one", "two", "three"].slice(0, count).map((which) => `${name}-${which}`);

@@ -13,7 +13,7 @@ export const secrets: Scenario = {
   what: "a planted key is nowhere in state, logs, output, arguments",
   times: 1,
   rows: async ({ say }) => {
-    await using place = await openPlace("fleet", { say, mac: false });
+    await using place = await openPlace("secrets", { say, mac: false });
     const forms = formsOf(place.key);
     const work = (async () => {
       await tryBad(place, "thinks", say);
