@@ -107,6 +107,24 @@ describe.concurrent("the gateway", () => {
     expect(await served()).toEqual(new Set(["box1"]));
   });
 
+  test("a token is with its client when the host says it, not when the next one comes", async () => {
+    await using open = new AsyncDisposableStack();
+    const [host] = (await openHosts(open, ["coder"])) as [StandInHost];
+    const { url } = await gatewayOf(open, [host]);
+    const body = JSON.stringify({ model: "coder", stream: true });
+    const answer = await fetch(`${url}/v1/responses`, { method: "POST", body });
+    const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    const before = performance.now();
+    for (let token = 1; token <= 10; token++) {
+      host.say(`token ${token}`);
+      await reader.read();
+    }
+    // A system that waits for a full packet does so for 200 ms each time.
+    expect(performance.now() - before).toBeLessThan(1_000);
+    await reader.cancel();
+  });
+
   test("a reload under streams cuts none and refuses nobody", async () => {
     await using open = new AsyncDisposableStack();
     const hosts = await openHosts(open, ["coder"], ["coder"]);

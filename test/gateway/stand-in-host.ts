@@ -39,6 +39,11 @@ export class StandInHost implements AsyncDisposable {
     return this.#streams.size;
   }
 
+  /** To every stream that runs, in one write. */
+  say(words: string): void {
+    for (const stream of this.#streams) stream.write(`data: ${words}\n\n`);
+  }
+
   /** Ends the streams that run, well. */
   finish(): void {
     for (const stream of this.#streams) stream.end("data: done\n\n");
