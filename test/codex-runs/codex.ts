@@ -23,10 +23,19 @@ export const codexProgram = join(projectRoot, "node_modules", ".bin", "codex");
 export const codexFlags = ["--profile", "lms", "--dangerously-bypass-approvals-and-sandbox"] as const;
 
 /** `codex exec`, ended by force after `seconds`. */
-export async function codexExec(home: CodexHome, args: readonly string[], seconds: number): Promise<Ending> {
-  const child = spawn(codexProgram, ["exec", ...codexFlags, ...args], {
-    cwd: home.work,
-    env: home.env,
+export const codexExec = (home: CodexHome, args: readonly string[], seconds: number): Promise<Ending> =>
+  endingOf(codexProgram, ["exec", ...codexFlags, ...args], home, seconds);
+
+/** Of Codex or of what starts it. */
+export async function endingOf(
+  program: string,
+  args: readonly string[],
+  { work, env }: Pick<CodexHome, "work" | "env">,
+  seconds: number,
+): Promise<Ending> {
+  const child = spawn(program, args, {
+    cwd: work,
+    env,
     stdio: ["ignore", "pipe", "pipe"],
     // A group of its own: what it has started ends with it.
     detached: true,

@@ -2,8 +2,9 @@
 import { randomUUID } from "node:crypto";
 import { Agent } from "undici";
 import type { Row } from "../e2e/rows.ts";
+import type { CodexTurn } from "./codex-turn.ts";
 import { type Turn, takeTurn } from "./conversations.ts";
-import { answersBy, type Declared, summed, wrongWith } from "./judge.ts";
+import { answersBy, type Declared, summed, wrongWith, wrongWithCodex } from "./judge.ts";
 import { type ModelName, modelId, modelOf } from "./models.ts";
 import type { Declaration, Place } from "./place.ts";
 import { Thread } from "./thread.ts";
@@ -51,7 +52,6 @@ export const rollout = async (place: Place, declaration: Declaration, onLine: (l
 /** What the conversations noticed. */
 export function loadRows(turns: readonly Turn[], declared: readonly Declared[]): Row[] {
   const faults = turns.flatMap((turn) => wrongWith(turn, declared) ?? []);
-  const answers = Object.entries(answersBy(turns)).map(([model, count]) => `${model} ${count}`);
   return [
     {
       name: `requests of ${conversations} conversations that ended`,
@@ -67,6 +67,34 @@ export function loadRows(turns: readonly Turn[], declared: readonly Declared[]):
       bar: "0",
       ok: faults.length === 0,
     },
-    { name: "answers by model", value: answers.join(", "), unit: "", bar: "told", ok: true },
+    answersRow("answers by model", turns),
   ];
+}
+
+/** What those noticed who worked with the real Codex: everybody has resumed a thread at least once. */
+export function codexRows(turns: readonly CodexTurn[], declared: readonly Declared[]): Row[] {
+  const faults = turns.flatMap((turn) => wrongWithCodex(turn, declared) ?? []);
+  const threads = Map.groupBy(turns, ({ thread }) => thread);
+  const resumed = new Set([...threads.values()].flatMap((own) => (own.length > 1 ? own.map(({ user }) => user) : [])));
+  const again = turns.reduce((sum, turn) => sum + turn.again, 0);
+  return [
+    {
+      name: `turns with the real Codex, of ${conversations} people in ${threads.size} threads`,
+      ...{ value: turns.length, unit: "", bar: "each resumes", ok: resumed.size === conversations },
+    },
+    {
+      name: "turns that ended badly, showed an error or a reconnect, or had an answer of a model that was not declared",
+      ...{ value: summed(faults) || 0, unit: "", bar: "0", ok: faults.length === 0 },
+    },
+    { name: "requests that Codex sent again without a word", value: again, unit: "", bar: "0", ok: again === 0 },
+    answersRow(
+      "answers to Codex by model",
+      turns.map(({ text }) => ({ text, called: false })),
+    ),
+  ];
+}
+
+function answersRow(name: string, turns: Parameters<typeof answersBy>[0]): Row {
+  const value = Object.entries(answersBy(turns)).map(([model, count]) => `${model} ${count}`);
+  return { name, value: value.join(", "), unit: "", bar: "told", ok: true };
 }
