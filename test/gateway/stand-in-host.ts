@@ -17,6 +17,8 @@ export class StandInHost implements AsyncDisposable {
   readonly loaded: Set<string>;
   /** Answers every request so, when set. */
   refuses: number | null = null;
+  /** Answers what would be a stream instead of it, when set. */
+  script: ((response: http.ServerResponse) => void) | null = null;
   port = 0;
   #server: http.Server;
   readonly #address: string;
@@ -85,7 +87,9 @@ export class StandInHost implements AsyncDisposable {
       this.seen.push({ path, body, headers });
       if (this.refuses !== null) return response.writeHead(this.refuses).end();
       if (!body.includes('"stream":true')) return response.end(JSON.stringify({ host: this.name }));
-      response.writeHead(200, { "content-type": "text/event-stream" }).write(`data: ${this.name}\n\n`);
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      if (this.script !== null) return this.script(response);
+      response.write(`data: ${this.name}\n\n`);
       this.#streams.add(response);
       return response.once("close", () => this.#streams.delete(response));
     });
