@@ -6,7 +6,7 @@ import type { SeenHost } from "../plan.ts";
 import { type Effects, HostFault } from "./effects.ts";
 import type { Happening } from "./events.ts";
 import type { SpecText } from "./journal.ts";
-import { type Paces, type pacesOf, tooSlow } from "./watch.ts";
+import { beginning, type Paces, tooSlow } from "./watch.ts";
 
 /** What runs there may go on for so long; the change itself cuts no request either. */
 const drainSeconds = 600;
@@ -41,14 +41,11 @@ export async function bring(
   const wrong = wrongWith(await effects.look(host, spec));
   if (wrong !== null) throw new HostFault(wrong);
   const after = paces && (await effects.measure(host, spec));
-  const slow = after && paces && tooSlow(paces, ratesBetween(before ?? unmeasured(after), after), policy);
+  const slow = after && paces && tooSlow(paces, ratesBetween(before ?? beginning(after), after), policy);
   if (slow) throw new HostFault(slow);
   if (gateway) doing("undraining");
   await gateway?.undrain(host);
 }
-
-/** Everything that a proxy counted since it began. */
-const unmeasured = (reading: Parameters<typeof pacesOf>[0]) => ({ ...reading, since: 0, at: reading.at - 1 });
 
 export function wrongWith({ refusal, failed, available, steps }: SeenHost): string | null {
   if (refusal) return `${refusal.why}. Next: ${refusal.next}`;

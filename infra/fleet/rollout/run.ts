@@ -58,6 +58,8 @@ class Rollout {
   /** What hosts have come to since it was last written down: whoever resumes without it finds the same by another look. */
   readonly #ends = new Map<string, End>();
   #lost: LeaseLost | undefined;
+  /** What the hosts' proxies had counted when this run began. */
+  #firsts: ReadonlyMap<string, Reading | null> = new Map();
 
   constructor(effects: Effects, runner: Runner) {
     this.#effects = effects;
@@ -69,6 +71,12 @@ class Rollout {
     const beating = this.#beat(over.signal);
     try {
       this.#journal = await this.#effects.journal.read();
+      this.#firsts = new Map(
+        await inParallel(Object.keys(this.#newest.hosts), this.#runner.stacksAtOnce, async (host) => [
+          host,
+          await this.#effects.measure(host, this.#spec(host, "after")),
+        ]),
+      );
       for (;;) {
         const { policy, fleet, stop } = this.#runner;
         const stopped = stop.aborted && this.#newest.state !== "previewing";
@@ -163,7 +171,8 @@ class Rollout {
         // Of a change that was begun already the figures from before are known.
         if (phase === "changing") return [host, { paces, errors }] as const;
         const reading = await this.#effects.measure(host, this.#spec(host, "after"));
-        return [host, { paces: reading && pacesOf(reading), errors: reading && errorShareOf(reading) }] as const;
+        const first = this.#firsts.get(host) ?? null;
+        return [host, { paces: reading && pacesOf(first, reading), errors: reading && errorShareOf(reading) }] as const;
       }),
     );
     const begin = (host: string) => [host, { phase: "changing", wave, canary, ...figures.get(host) }] as const;

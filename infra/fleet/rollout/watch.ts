@@ -8,13 +8,21 @@ export type Paces = Readonly<Record<string, number>>;
 /** Fewer tokens say nothing about speed. */
 const telling = 20;
 
-/** Since the proxy's process began. */
-export const pacesOf = ({ models }: Reading): Paces =>
-  Object.fromEntries(
-    Object.entries(models)
-      .filter(([, { betweenTokens }]) => betweenTokens.count >= telling && betweenTokens.seconds > 0)
-      .map(([id, { betweenTokens }]) => [id, betweenTokens.count / betweenTokens.seconds]),
+/**
+ * How fast a host was, since `first` where enough was said since: its proxy counts from its own start, and a slow model that was taken back an hour ago
+ * would make another one as slow look right.
+ */
+export function pacesOf(first: Reading | null, now: Reading): Paces {
+  const { models } = ratesBetween(first ?? beginning(now), now);
+  const whole = first === null ? {} : pacesOf(null, now);
+  const told = Object.entries(models).flatMap(([id, { pace, paced }]) =>
+    pace !== null && paced >= telling ? [[id, pace] as const] : [],
   );
+  return { ...whole, ...Object.fromEntries(told) };
+}
+
+/** Before anything that this proxy counted. */
+export const beginning = (reading: Reading): Reading => ({ ...reading, since: -1, at: reading.at - 1 });
 
 /** Of what was asked of a host, this share may fail whatever failed before. */
 const harmless = 0.01;

@@ -18,6 +18,8 @@ export interface Behaviour {
   readonly dies?: (host: string, model: string) => boolean;
   /** Tokens a second of a stream. */
   readonly pace?: (model: string) => number;
+  /** What clients call a model; its own name when nobody says. */
+  readonly calls?: (model: string) => string;
   readonly policy?: object;
   /** The gateway can be told to send nothing more. */
   readonly drains?: () => boolean;
@@ -30,6 +32,9 @@ interface Box {
   alive: boolean;
   /** Models whose files are there. */
   readonly files: Set<string>;
+  /** What its proxy has counted of each model, and until when: tokens, and the time that streams took for them. */
+  readonly counted: Map<string, { readonly count: number; readonly seconds: number }>;
+  countedAt: number;
 }
 
 /** Ends whoever awaits it: a killed process neither goes on nor fails. */
@@ -59,8 +64,11 @@ export class FakeFleet {
   constructor(names: readonly string[], behaviour: Behaviour) {
     this.#behaviour = behaviour;
     this.policy = policySchema.parse({ bakeSeconds: 10, keepServing: 0, ...behaviour.policy });
-    for (const name of names)
-      this.boxes.set(name, { spec: specOf("A", name), torn: false, alive: true, files: new Set(["A"]) });
+    for (const name of names) {
+      const counted = new Map([[this.#callOf("A"), { count: 100, seconds: 100 / this.#paceOf("A") }]]);
+      const box = { torn: false, alive: true, files: new Set(["A"]), counted, countedAt: 0 };
+      this.boxes.set(name, { spec: specOf("A", name), ...box });
+    }
   }
 
   now = (): Temporal.Instant =>
@@ -128,7 +136,11 @@ export class FakeFleet {
             for (const model of lacking) if (sources.includes(model)) this.boxes.get(host)?.files.add(model);
           return { hosts: [], left: new Map() };
         }),
-      preview: () => around(() => ({ update: 1 })),
+      preview: () =>
+        around(() => {
+          this.#seconds += 5;
+          return { update: 1 };
+        }),
       up: async (host, spec) => {
         const box = this.boxes.get(host) as Box;
         this.#away++;
@@ -165,18 +177,35 @@ export class FakeFleet {
     };
   }
 
+  #callOf(model: string): string {
+    return this.#behaviour.calls?.(model) ?? model;
+  }
+
+  #paceOf(model: string): number {
+    return this.#behaviour.pace?.(model) ?? 40;
+  }
+
   #reading(host: string): Reading | null {
     const box = this.boxes.get(host) as Box;
     const [model = ""] = declaredIn(box.spec);
-    const pace = this.#behaviour.pace?.(model) ?? 40;
-    const count = 100 + this.#seconds * 10;
-    const betweenTokens = { count, seconds: count / pace };
+    const called = this.#callOf(model);
+    const more = (this.#seconds - box.countedAt) * 10;
+    const { count, seconds } = box.counted.get(called) ?? { count: 0, seconds: 0 };
+    const betweenTokens = { count: count + more, seconds: seconds + more / this.#paceOf(model) };
+    box.counted.set(called, betweenTokens);
+    box.countedAt = this.#seconds;
     const dies = this.#behaviour.dies?.(host, model) ?? false;
     return {
-      ...{ at: this.#seconds * 1_000, since: 1, ready: !dies && this.#works(box, host), requests: count, errors: 0 },
+      ...{
+        at: this.#seconds * 1_000,
+        since: 1,
+        ready: !dies && this.#works(box, host),
+        requests: 100 + this.#seconds * 10,
+        errors: 0,
+      },
       models: {
-        [model]: {
-          ...{ running: 0, queued: 0, slots: 2, outputTokens: count, thoughts: 0 },
+        [called]: {
+          ...{ running: 0, queued: 0, slots: 2, outputTokens: betweenTokens.count, thoughts: 0 },
           ...{ firstToken: { seconds: 1, count: 1 }, betweenTokens },
         },
       },

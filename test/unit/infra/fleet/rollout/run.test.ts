@@ -48,6 +48,19 @@ describe("a rollout", () => {
     expect(fleet.journal.held).toMatchObject([{ revision: "abc" }]);
   });
 
+  test("a model that is slow is found each time, also when the host's sums are full of slow answers of the time before", async () => {
+    const pace = (model: string) => (model === "B" ? 4 : 40);
+    const fleet = new FakeFleet(names(2), { ...well, pace, calls: () => "coder" });
+    for (let time = 0; time < 5; time++) {
+      await fleet.command(`time ${time}`, toB(names(2)));
+      expect([time, newest(fleet)?.state, newest(fleet)?.why]).toEqual([
+        time,
+        "returned",
+        expect.stringMatching(/the canary box0 failed: .*4.0 tokens a second, 40 before/),
+      ]);
+    }
+  });
+
   test("a failure after the canary takes every touched host back when the budget is spent", async () => {
     const fleet = await rolled({ breaks: (host, model) => model === "B" && host === "box2" });
     expect(running(fleet)).toEqual(["A", "A", "A", "A"]);
