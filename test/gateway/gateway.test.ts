@@ -26,6 +26,8 @@ describe.concurrent("the gateway", () => {
     for (const body of [
       { model: "small.2" },
       { model: "small.2:no-think" },
+      // The name lies across the end of what is searched first.
+      { messages: ["x".repeat(995)], model: "small.2" },
       { messages: [long], model: "small.2" },
       { model: "small.2", messages: [longer] },
     ])

@@ -18,6 +18,8 @@ const bufferBytes = 163_840;
 const spareBytes = 4_096;
 /** Heads take their part of a buffer; no client of the endpoint sends a larger one. */
 const bodyBytes = bufferBytes - spareBytes - 16_384;
+/** Where most clients name the model. HAProxy looks through all of a text before it searches it: 25 µs for 48 KB. */
+const beginningBytes = 1_024;
 
 export function renderHaproxy(gateway: GatewaySpec, hosts: readonly FleetHost[]): string {
   const models = [...new Set(hosts.flatMap(({ spec }) => spec.models.map(({ id }) => id)))].sort();
@@ -117,7 +119,10 @@ function frontend(gateway: GatewaySpec, models: readonly string[], alike: boolea
     "http-request return status 404 if { path / /metrics } || { path_beg /-/ }",
     "option http-buffer-request",
     "http-request set-var(txn.asked) req.hdr(x-lmstack-model)",
-    "http-request set-var(txn.asked) \"req.body,json_query('\\$.model')\" if METH_POST !{ var(txn.asked) -m found }",
+    ...[`bytes(0,${beginningBytes}),`, ""].map(
+      (part) =>
+        `http-request set-var(txn.asked) "req.body,${part}json_query('\\$.model')" if METH_POST !{ var(txn.asked) -m found }`,
+    ),
     "http-request set-var(txn.asked) \"path,regsub('^/(v1|api/v0)/models/','')\" if { path_beg /v1/models/ /api/v0/models/ }",
     "http-request set-var(txn.model) \"var(txn.asked),regsub(':(no-)?think\\$','')\"",
     "http-request set-var(txn.session) req.hdr(session-id)",
