@@ -1,5 +1,5 @@
 /** Everything that the Codex CLI needs to use a stack's endpoint, as files: pure, the same bytes for the same spec. */
-import { catalogEntries, renderCatalog } from "../spec/codex-catalog.ts";
+import { type CatalogEntry, catalogEntries, renderCatalog } from "../spec/codex-catalog.ts";
 import { baseUrl, type HostSpec } from "../spec/host-spec.ts";
 import { renderLauncher } from "./launcher.ts";
 import { type Endpoint, keyVariable, renderEnvironment, renderProfile } from "./profile.ts";
@@ -25,11 +25,6 @@ export function codexArtifacts(
   key: string | undefined,
   name: string = spec.codex.provider,
 ): Artifact[] {
-  const entries = spec.models.flatMap(({ id, load, thinking }) =>
-    catalogEntries({ id, contextLength: load.contextLength, thinking }, true, (alias) =>
-      spec.models.some((model) => model.id === alias),
-    ),
-  );
   const endpoint = {
     name,
     provider: spec.codex.provider,
@@ -40,8 +35,16 @@ export function codexArtifacts(
     keyed: key !== undefined,
     search: spec.proxy.search !== undefined,
   };
-  return endpointFiles(endpoint, key, renderCatalog(entries));
+  return endpointFiles(endpoint, key, renderCatalog(declaredEntries(spec.models)));
 }
+
+/** Of models as their spec declares them. */
+export const declaredEntries = (models: HostSpec["models"]): CatalogEntry[] =>
+  models.flatMap(({ id, load, thinking }) =>
+    catalogEntries({ id, contextLength: load.contextLength, thinking }, true, (alias) =>
+      models.some((model) => model.id === alias),
+    ),
+  );
 
 export function endpointFiles(endpoint: Endpoint, key: string | undefined, catalog: string): Artifact[] {
   const { name, provider } = endpoint;

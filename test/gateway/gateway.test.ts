@@ -42,6 +42,20 @@ describe.concurrent("the gateway", () => {
     expect(new Set(spread)).toEqual(new Set(["box1", "box2"]));
   });
 
+  test("the list of models has those of all hosts, for whoever a host lets ask", async () => {
+    await using open = new AsyncDisposableStack();
+    const hosts = await openHosts(open, ["coder"], ["small.2"]);
+    const { url } = await gatewayOf(open, hosts);
+    const { status, headers, text } = await send(url, "/v1/models?client_version=0.169.0", {});
+    expect([status, headers["content-type"]]).toEqual([200, "application/json"]);
+    const list = JSON.parse(text);
+    const names = ["coder", "small.2"].flatMap((id) => [id, `${id}:think`, `${id}:no-think`]);
+    expect(list.data.map(({ id }: { id: string }) => id).toSorted()).toEqual(names.toSorted());
+    expect(list.models.map(({ slug }: { slug: string }) => slug).toSorted()).toEqual(names.toSorted());
+    for (const host of hosts) host.refuses = 401;
+    expect((await send(url, "/v1/models", { authorization: "Bearer wrong" })).status).toBe(401);
+  });
+
   test("in a rollout a model's requests go where it is loaded, not where it is only declared", async () => {
     await using open = new AsyncDisposableStack();
     const hosts = await openHosts(open, ["coder", "next"], ["coder"], ["coder"]);

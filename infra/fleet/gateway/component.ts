@@ -14,6 +14,7 @@ import type { FleetHost } from "../compose.ts";
 import type { GatewaySpec } from "../inventory.ts";
 import { renderHaproxy } from "./haproxy.ts";
 import { type GatewayDocument, onMachine } from "./machine.ts";
+import { modelsOf } from "./model-list.ts";
 import { gatewayUrl } from "./reach.ts";
 import { sealed, sealOf } from "./seal.ts";
 
@@ -90,15 +91,4 @@ export function gatewayArtifacts(
   const { keys, faults } = readKeys(one, lookup);
   if (faults.length > 0) throw new Faults("Codex's key for the gateway is missing, nothing was touched:", faults);
   return codexArtifacts(one, keys[0]?.value, profileName(stack));
-}
-
-/** A session may come to any of the hosts, so of each model the smallest window counts. */
-function modelsOf(specs: readonly HostSpec[]): HostSpec["models"] {
-  const byId = Map.groupBy(
-    specs.flatMap(({ models }) => models),
-    ({ id }) => id,
-  );
-  return [...byId.values()].map(
-    (same) => same.toSorted((a, b) => a.load.contextLength - b.load.contextLength)[0] as HostSpec["models"][number],
-  );
 }

@@ -1,6 +1,7 @@
 /** `haproxy.cfg` of a fleet, for HAProxy 2.6 and newer: pure, the same bytes for the same inventory. Facts are from its configuration manual and from runs of 2.6.12. */
 import type { FleetHost } from "../compose.ts";
 import type { GatewaySpec } from "../inventory.ts";
+import { modelList } from "./model-list.ts";
 import { addressOf } from "./reach.ts";
 
 /** Variable of the environment that names the folder with the configuration, its sockets and its state. */
@@ -29,7 +30,7 @@ export function renderHaproxy(gateway: GatewaySpec, hosts: readonly FleetHost[])
     defaults,
     // A process that is reloaded sends its table of sessions to the next one through this.
     ["peers sessions", `peer gateway "unix@\${${folderVariable}}/peer.sock"`],
-    frontend(gateway, models, alike),
+    frontend(gateway, models, alike ? undefined : listing(hosts)),
     backend(everyHost, ["http-check expect status 200"], hosts.map(server)),
     ...models.map((model) => {
       const serving = hosts.filter(({ spec }) => spec.models.some(({ id }) => id === model));
@@ -99,7 +100,8 @@ const defaults = [
   `${errorLine(502, "api_error", "host_failed", "The host that had this request failed before it answered. Ask again.")} ${again}`,
 ];
 
-function frontend(gateway: GatewaySpec, models: readonly string[], alike: boolean): string[] {
+/** @param list rules for the list of models, where hosts are not alike */
+function frontend(gateway: GatewaySpec, models: readonly string[], list: readonly string[] | undefined): string[] {
   const tls = gateway.tls === undefined ? "" : ` ssl crt ${quoted(gateway.tls)} alpn h2,http/1.1`;
   const unserved = models.map(
     (model) => `http-request return status 503 if { path /readyz } { nbsrv(${backendOf(model)}) lt 1 }`,
@@ -127,13 +129,25 @@ function frontend(gateway: GatewaySpec, models: readonly string[], alike: boolea
     "http-request set-var(txn.model) \"var(txn.asked),regsub(':(no-)?think\\$','')\"",
     "http-request set-var(txn.session) req.hdr(session-id)",
     "http-request set-var(txn.session) \"req.body,json_query('\\$.prompt_cache_key')\" if !{ var(txn.session) -m found }",
-    ...(alike
+    ...(list === undefined
       ? []
       : [
+          ...list,
           `http-request return status 400 content-type application/json string ${unread} if METH_POST !{ var(txn.asked) -m found } { req.body_len ge ${bodyBytes} }`,
         ]),
     ...models.map((model) => `use_backend ${backendOf(model)} if { var(txn.model) -m str ${model} }`),
     `default_backend ${everyHost}`,
+  ];
+}
+
+/** One host lists its own models. It is asked all the same, because it knows the keys; what it answers who may ask is replaced. */
+function listing(hosts: readonly FleetHost[]): string[] {
+  // No apostrophe, which would end HAProxy's quotes.
+  const list = modelList(hosts.map(({ spec }) => spec))?.replaceAll("'", "\\u0027");
+  if (list === undefined || Buffer.byteLength(list) > bodyBytes) return [];
+  return [
+    "http-request set-var(txn.lists) bool(true) if METH_GET { path /v1/models }",
+    `http-response return status 200 content-type application/json string '${list}' if { var(txn.lists) -m bool } { status 200 }`,
   ];
 }
 

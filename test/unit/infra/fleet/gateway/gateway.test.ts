@@ -85,6 +85,23 @@ describe("the configuration", () => {
     expect(rendered(two)).not.toContain("model_not_found_in_body");
   });
 
+  test("leaves the list of models to the host asked, where all are alike, where a key may not use all, or where it is too long", () => {
+    const unlike = (keys: unknown[], models = 1) =>
+      rendered({
+        box1: host("10.0.0.1"),
+        box2: host("10.0.0.2", (spec) => {
+          const one = (_: unknown, index: number) => ({
+            id: `small-${index}`,
+            source: { path: `/models/${index}.gguf` },
+          });
+          Object.assign(spec, { models: Array.from({ length: models }, one), proxy: { keys } });
+        }),
+      });
+    expect(unlike(["team-a"])).toContain("http-response return");
+    for (const text of [rendered(two), unlike([{ id: "team-a", models: ["small-0"] }]), unlike(["team-a"], 60)])
+      expect(text).not.toContain("http-response");
+  });
+
   test("is the same bytes for the same inventory, and no secret or path of a person's machine is in it", () => {
     expect(rendered(two)).toBe(rendered(two));
     expect(rendered(two)).not.toMatch(/team-a|\/home|\/root/);
