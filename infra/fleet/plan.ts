@@ -32,6 +32,8 @@ export interface SeenHost {
   readonly serves: readonly string[];
   /** Requests that run or wait there; null when it could not be asked. */
   readonly busy: number | null;
+  /** Tokens a second of one stream as last proved, by model. */
+  readonly proved: Readonly<Record<string, number>>;
   /** In their order; none when it is as declared. */
   readonly steps: readonly Step[];
   /** Why what is declared does not come about there, although it was tried. */

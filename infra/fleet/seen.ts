@@ -16,7 +16,7 @@ const whatItIs = ({ name, spec, labels, groups }: FleetHost) => ({
 
 export const unseen = (host: FleetHost, refusal: Refusal): SeenHost => ({
   ...whatItIs(host),
-  ...{ available: false, serves: [], busy: null, steps: [], failed: null, refusal },
+  ...{ available: false, serves: [], busy: null, proved: {}, steps: [], failed: null, refusal },
 });
 
 /** @param refusal for a reason that lies on the operator's side */
@@ -36,11 +36,19 @@ export function seenHost(
     available,
     serves: available && observed ? modelsOf(observed, known.tokens) : [],
     busy,
+    proved: pacesIn(observed),
     steps: stepsOf(host.spec, survey, observed, sites),
     failed: failing.map(([resource, why]) => `${resource}: ${why}`).join("; ") || null,
     refusal,
   };
 }
+
+const pacesIn = (observed: Observed | null): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(observed?.models ?? {}).flatMap(([id, { proof }]) =>
+      proof?.tokensPerSecond ? [[id, proof.tokensPerSecond] as const] : [],
+    ),
+  );
 
 /** Declared models are asked for; that one was loaded which is declared no longer is known from what it left behind. */
 function modelsOf({ models }: Observed, tokens: Readonly<Record<string, string>>): string[] {

@@ -13,7 +13,14 @@ const fleet = Array.from(
       platform: index % 5 === 0 ? "macos-metal" : "linux-cuda",
       labels: { site: `${index % 9}` },
     },
-    ...{ groups: [`rack-${index % 40}`], declares: models, serves: models, available: true, busy: index % 7 },
+    ...{
+      groups: [`rack-${index % 40}`],
+      declares: models,
+      serves: models,
+      available: true,
+      busy: index % 7,
+      proved: {},
+    },
     ...{ steps: models.map((model) => ({ resource: `model-${model}` })), failed: null, refusal: null },
   }),
 );

@@ -171,8 +171,10 @@ class Rollout {
         // Of a change that was begun already the figures from before are known.
         if (phase === "changing") return [host, { paces, errors }] as const;
         const reading = await this.#effects.measure(host, this.#spec(host, "after"));
-        const first = this.#firsts.get(host) ?? null;
-        return [host, { paces: reading && pacesOf(first, reading), errors: reading && errorShareOf(reading) }] as const;
+        if (reading === null) return [host, { paces: null, errors: null }] as const;
+        const proved = this.#runner.fleet.find(({ name }) => name === host)?.proved ?? {};
+        const before = pacesOf(this.#firsts.get(host) ?? null, reading, proved);
+        return [host, { paces: before, errors: errorShareOf(reading) }] as const;
       }),
     );
     const begin = (host: string) => [host, { phase: "changing", wave, canary, ...figures.get(host) }] as const;

@@ -9,17 +9,19 @@ export type Paces = Readonly<Record<string, number>>;
 const telling = 20;
 
 /**
- * How fast a host was, since `first` where enough was said since: its proxy counts from its own start, and a slow model that was taken back an hour ago
- * would make another one as slow look right.
+ * How fast a host was: since `first` where enough was said since, else as it was last proved, else since its proxy began. The proxy's sums alone would not
+ * do: a slow model that was taken back an hour ago would make another one as slow look right.
  */
-export function pacesOf(first: Reading | null, now: Reading): Paces {
-  const { models } = ratesBetween(first ?? beginning(now), now);
-  const whole = first === null ? {} : pacesOf(null, now);
-  const told = Object.entries(models).flatMap(([id, { pace, paced }]) =>
-    pace !== null && paced >= telling ? [[id, pace] as const] : [],
-  );
-  return { ...whole, ...Object.fromEntries(told) };
+export function pacesOf(first: Reading | null, now: Reading, proved: Paces): Paces {
+  return { ...toldSince(beginning(now), now), ...proved, ...(first ? toldSince(first, now) : {}) };
 }
+
+const toldSince = (first: Reading, now: Reading): Paces =>
+  Object.fromEntries(
+    Object.entries(ratesBetween(first, now).models).flatMap(([id, { pace, paced }]) =>
+      pace !== null && paced >= telling ? [[id, pace] as const] : [],
+    ),
+  );
 
 /** Before anything that this proxy counted. */
 export const beginning = (reading: Reading): Reading => ({ ...reading, since: -1, at: reading.at - 1 });

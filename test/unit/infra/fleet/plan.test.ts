@@ -9,7 +9,7 @@ const noon = Temporal.Instant.from("2026-11-28T12:00:00Z");
 const policyOf = (policy: object = {}): Policy => policySchema.parse(policy);
 const box = (name: string, change: Partial<SeenHost> = {}): SeenHost => ({
   ...{ name, platform: "linux-cuda", labels: {}, groups: [], declares: ["coder"], available: true, serves: ["coder"] },
-  ...{ busy: 0, steps: [{ resource: "model-coder" }], failed: null, refusal: null },
+  ...{ busy: 0, proved: {}, steps: [{ resource: "model-coder" }], failed: null, refusal: null },
   ...change,
 });
 const boxes = (count: number, change: (index: number) => Partial<SeenHost> = () => ({})) =>
@@ -27,6 +27,7 @@ const anyHost = fc.record({
   serves: someModels,
   available: fc.boolean(),
   busy: fc.option(fc.nat(9)),
+  proved: fc.constant({}),
   steps: fc.oneof(
     fc.constant([]),
     fc.constant([{ resource: "model-a" }]),

@@ -48,6 +48,21 @@ it("drift is a step, and so is a model that is declared no longer, which still a
   expect(former.serves).toContain("former");
 });
 
+it("how fast each model was when it was last proved is known, whatever the host is asked for now", () => {
+  const { proved } = seen(tokens, (facts) => {
+    facts.models.second.proof = {
+      ok: true,
+      current: true,
+      at: "",
+      depth: "full",
+      words: "",
+      firstTokenMs: 9,
+      tokensPerSecond: 42.5,
+    };
+  });
+  expect(proved.second).toBe(42.5);
+});
+
 describe("a host is not available", () => {
   it.each([
     [

@@ -65,8 +65,8 @@ describe("a canary that is watched is taken back when", () => {
 });
 
 test("how fast a host was before is known only when it has said enough", () => {
-  expect(pacesOf(null, reading(0, { tokens: 100 }))).toEqual({ coder: 40 });
-  expect(pacesOf(null, reading(0, { tokens: 19 }))).toEqual({});
+  expect(pacesOf(null, reading(0, { tokens: 100 }), {})).toEqual({ coder: 40 });
+  expect(pacesOf(null, reading(0, { tokens: 19 }), {})).toEqual({});
 });
 
 test("how fast a host was before is what it was lately, not what a slow model that was taken back has left in its sums", () => {
@@ -78,6 +78,8 @@ test("how fast a host was before is what it was lately, not what a slow model th
     const betweenTokens = { count: count + tokens, seconds: seconds + tokens / 50 };
     return { ...now, models: { coder: { ...coder, betweenTokens } } };
   };
-  expect(pacesOf(reading(0, spoilt), lately(100)).coder).toBeCloseTo(50);
-  expect(pacesOf(reading(0, spoilt), lately(5)).coder).toBeCloseTo(10, 0);
+  expect(pacesOf(reading(0, spoilt), lately(100), {}).coder).toBeCloseTo(50);
+  expect(pacesOf(reading(0, spoilt), lately(100), { coder: 60 }).coder).toBeCloseTo(50);
+  // Nobody asked it lately.
+  expect(pacesOf(reading(0, spoilt), lately(5), { coder: 60 }).coder).toBe(60);
 });
