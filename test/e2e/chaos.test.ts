@@ -25,9 +25,10 @@ afterAll(async () => {
   await place?.[Symbol.asyncDispose]();
 });
 
+// A supervisor and a proxy that are killed: test/unit/hostctl/host-life.test.ts and native-proxy.test.ts.
 const quick = kinds.filter(({ quick, ending }) => quick && ending === "healed");
 const gone = kinds.filter(({ name }) => name === "model-deleted");
-const planned = [...sequence(quick, quick.length, 6), ...sequence(gone, 1, 6)];
+const planned = [...sequence(quick, 3, 38), ...sequence(gone, 1, 6)];
 
 describe("a host under load comes to its right end by itself", () => {
   test.each(planned.map((fault) => ({ ...fault, words: fault.kind.happens })))("after $words", async (fault) => {
