@@ -1,9 +1,11 @@
 /** Model A becomes model B by canary and waves, and nobody notices. */
+import { join } from "node:path";
 import { mustHold, type Row } from "../e2e/rows.ts";
+import { CodexUsers } from "./codex-users.ts";
 import { Conversations } from "./conversations.ts";
 import { wordsOf } from "./fleet-command.ts";
 import { openPlace, type Place } from "./place.ts";
-import { conversations, faultsAfter, loadRows, planFaults, rollout } from "./rollout.ts";
+import { codexRows, conversations, faultsAfter, loadRows, planFaults, rollout } from "./rollout.ts";
 import type { Options, Scenario } from "./scenario.ts";
 
 export const goodRollout: Scenario = {
@@ -19,24 +21,27 @@ export const goodRollout: Scenario = {
 
 export async function goodRows(place: Place, say: Options["say"]): Promise<Row[]> {
   const before = await place.copies("B");
-  const load = new Conversations(conversations, () => place.baseUrl, place.key);
+  await using users = await CodexUsers.open(conversations, join(place.folder, "codex"), place.installCodex);
+  await using load = new Conversations(conversations, () => place.baseUrl, place.key);
   const began = Date.now();
   const ended = await rollout(place, { model: "B" }, say);
   const over = Date.now();
   const faults = await faultsAfter(place, "B");
-  await load.stop();
+  await Promise.all([load.stop(), users.stop()]);
   faults.push(...(await planFaults(place)));
   if (ended.exitCode !== 0) faults.unshift(`it ended with ${ended.exitCode}: ${wordsOf(ended)}`);
+  const declared = [
+    { model: "A", from: 0, to: over },
+    { model: "B", from: began, to: Number.MAX_SAFE_INTEGER },
+  ] as const;
   return [
     mustHold(
       "model A became B on every host, and nothing is left to do",
       faults.length === 0,
       faults.join("; ") || "holds",
     ),
-    ...loadRows(load.take(), [
-      { model: "A", from: 0, to: over },
-      { model: "B", from: began, to: Number.MAX_SAFE_INTEGER },
-    ]),
+    ...codexRows(users.take(), declared),
+    ...loadRows(load.take(), declared),
     ...(await hostRows(place)),
     await originRow(place, before),
     { name: "wall time of the rollout", value: Number(ended.seconds.toFixed(1)), unit: "s", bar: "told", ok: true },

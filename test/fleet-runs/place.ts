@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { execa } from "execa";
 import { stringify } from "yaml";
+import { profileName } from "../../infra/codex/artifacts.ts";
 import { springTraps } from "../chaos/place.ts";
 import { lmstudioVersion, teamKey } from "../e2e/box.ts";
 import { startHost, type TestHost } from "../hosts/host.ts";
@@ -42,6 +43,8 @@ export interface Place extends AsyncDisposable {
   declare(declaration: Declaration): Promise<void>;
   /** How often that model's file went out from where it is published, in whole files. */
   copies(model: ModelName): Promise<number>;
+  /** `lmstack codex install` of the gateway's stack. @returns the launcher */
+  installCodex(codexHome: string): Promise<string>;
   /** Hosts that the endpoint sends nothing to. */
   outOfGateway(): Promise<readonly string[]>;
 }
@@ -165,6 +168,10 @@ export async function openPlace(name: string, { say, mac, hosts: count = 3 }: Pl
     copies: async (model) => {
       const { size } = await stat(join(folder, `${model}.gguf`));
       return (shelf.sent.get(shelved[model].url) ?? 0) / size;
+    },
+    installCodex: async (codexHome) => {
+      await fleet.must(["codex", "install", "--stack", gateway, "--codex-home", codexHome, "--yes"]);
+      return join(codexHome, `codex-${profileName(gateway)}`);
     },
     outOfGateway: async () => {
       const { stdout } = await fleet.run(["fleet", "gateway", "status", "--json", ...inventory]);
