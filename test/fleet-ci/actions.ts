@@ -2,7 +2,7 @@
  * GitHub Actions, as far as our workflows need it: jobs in the order of their needs, matrices, called workflows, composite actions, outputs, artifacts. Every
  * `run` is run as written, by bash, in a fresh clone of the repository. Actions of others are stood in for by what they leave behind.
  */
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, glob, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { parse } from "yaml";
@@ -42,6 +42,7 @@ export interface Ran {
   /** `WORKFLOW/JOB`, and what matrix it was one of. */
   readonly job: string;
   readonly result: "success" | "failure" | "skipped";
+  /** What its steps printed, and what they put into its summary. */
   readonly log: string;
 }
 
@@ -84,6 +85,17 @@ export class Actions {
       this.ran.push(...run.ran);
     }
     return run.ran;
+  }
+
+  /** The text of every file that jobs have put into artifacts, by its path. */
+  async artifacts(): Promise<ReadonlyMap<string, string>> {
+    const found = new Map<string, string>();
+    const files = glob("run-*/artifacts/**", { cwd: this.#place.scratch, withFileTypes: true });
+    for await (const entry of files) {
+      const path = join(entry.parentPath, entry.name);
+      if (entry.isFile()) found.set(path, await readFile(path, "utf8"));
+    }
+    return found;
   }
 }
 
@@ -299,7 +311,7 @@ class Machine {
       all: true,
       reject: false,
     });
-    this.log += all;
+    this.log += `${all}${await readFile(paths.GITHUB_STEP_SUMMARY as string, "utf8")}`;
     const left = async (key: keyof typeof files) =>
       (await readFile(paths[key] as string, "utf8")).split("\n").filter(Boolean);
     for (const line of await left("GITHUB_ENV")) this.#left[before(line)] = after(line);
