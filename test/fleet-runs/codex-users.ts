@@ -9,8 +9,8 @@ import { type CodexTurn, codexLog, readTurn } from "./codex-turn.ts";
 
 /** After these a person begins anew. */
 const turnsOfThread = 6;
-/** In which the answer is read. */
-const pauseMs = 2_000;
+/** In which the answer is read. Each start of Codex costs 0.3 s of a core, which the hosts of the run are on, too. */
+const pauseMs = 4_000;
 /** After which a turn counts as hung, in seconds. */
 const patience = 120;
 

@@ -1,4 +1,4 @@
-/** `npm run fleet -- --scenario NAME --json FILE`: rollouts on three test hosts under the load of six conversations. */
+/** `npm run fleet -- --scenario NAME --json FILE`: rollouts on three test hosts under the load of six conversations, in `rollout` of six with the real Codex too. */
 import { parseArgs } from "node:util";
 import { report } from "../e2e/rows.ts";
 import { scenarios } from "./scenarios.ts";
@@ -17,7 +17,7 @@ const say = (line: string): void => console.error(`${new Date().toISOString().sl
 const width = Math.max(...Object.keys(scenarios).map((name) => name.length));
 
 const help = `Three test hosts with systemd behind a gateway serve a model, in \`rollout\` one of them passes for a Mac; six conversations as Codex has them run on while
-\`lmstack fleet rollout\` changes it.
+\`lmstack fleet rollout\` changes it, in \`rollout\` beside six that people have with the real Codex.
 
   npm run fleet -- --scenario NAME [--times N] [--seed 1] [--json FILE]
 
