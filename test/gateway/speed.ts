@@ -1,4 +1,9 @@
-/** 48 KB bodies of Codex's size through HAProxy and the proxy, beside the proxy alone, in rounds that take turns. */
+/**
+ * 48 KB bodies of Codex's size through HAProxy and the proxy, beside the proxy alone. The same clients ask both, as many at once, and each sends its
+ * next request when the last one is answered. The two take turns, first one and then the other ahead, so that what else the machine does hits both.
+ * The proxy is bound to the same core either way. HAProxy is bound to none: on two cores what it needs is taken from the clients, from LM Studio's
+ * stand-in and from the proxy. So the ratio holds all that HAProxy costs, and a gateway on a machine of its own does better.
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
