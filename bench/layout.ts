@@ -37,6 +37,7 @@ export function bound(core: number | undefined, command: readonly string[]): rea
   return (core === undefined ? command : ["taskset", "-c", String(core), ...command]) as [string, ...string[]];
 }
 
-export function bindSelf(core: number | undefined): void {
-  if (core !== undefined) spawnSync("taskset", ["-a", "-c", "-p", String(core), String(process.pid)]);
+/** A process that runs, with all its threads. */
+export function bind(core: number | undefined, pid: number): void {
+  if (core !== undefined) spawnSync("taskset", ["-a", "-c", "-p", String(core), String(pid)]);
 }

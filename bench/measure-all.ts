@@ -3,7 +3,7 @@ import type { Row } from "./bars.ts";
 import { endChild } from "./children.ts";
 import { runContest } from "./contest.ts";
 import { type Figure, figuresOf } from "./figures.ts";
-import { bindSelf, chooseLayout } from "./layout.ts";
+import { bind, chooseLayout } from "./layout.ts";
 import type { LoadKind } from "./load/client.ts";
 import { closedLoop } from "./load/closed-loop.ts";
 import { chatBody, postRequest } from "./load/request.ts";
@@ -41,7 +41,7 @@ export async function measureAll(options: Options, folder: string, say: Say): Pr
   const peers = allPeers.filter(({ name }) => !options.quick || quickPeers.includes(name));
   const versions: Record<string, string> = {};
   for (const peer of peers) versions[peer.name] = await peer.prepare();
-  bindSelf(layout?.load);
+  bind(layout?.load, process.pid);
 
   const sizes = options.quick ? quickSizes : fullSizes;
   const findings = { rows: [] as Row[], figures: [] as Figure[] };

@@ -31,8 +31,8 @@ export async function startProxy({ backendPort, core, folder }: PeerContext, mor
   const own = join(folder, `lmstack-${++started}`);
   await mkdir(own);
   bundled ??= bundleProxy();
-  const program = join(folder, "proxy.mjs");
-  if (started === 1) await writeFile(program, await bundled);
+  const program = join(own, "proxy.mjs");
+  await writeFile(program, await bundled);
   const port = await freePort();
   const keys = [{ id: "bench", sha256: createHash("sha256").update(benchKey).digest("hex") }];
   await writeFile(join(own, "keys.json"), JSON.stringify({ keys }), { mode: 0o600 });

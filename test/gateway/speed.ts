@@ -1,15 +1,17 @@
 /**
  * 48 KB bodies of Codex's size through HAProxy and the proxy, beside the proxy alone. The same clients ask both, as many at once, and each sends its
  * next request when the last one is answered. The two take turns, first one and then the other ahead, so that what else the machine does hits both.
- * The proxy is bound to the same core either way. HAProxy is bound to none: on two cores what it needs is taken from the clients, from LM Studio's
- * stand-in and from the proxy. So the ratio holds all that HAProxy costs, and a gateway on a machine of its own does better.
+ *
+ * `together`: the proxy is bound to a core, HAProxy to none: on two cores what it needs is taken from everybody. `apart`: as with machines of their own, the
+ * proxy's core is the limit either way. HAProxy runs where the clients run, and what they leave there is enough because something else takes half of the
+ * proxy's core for as long.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { endChild } from "../../bench/children.ts";
+import { endChild, startChild } from "../../bench/children.ts";
 import { runContest } from "../../bench/contest.ts";
-import { bindSelf, chooseLayout } from "../../bench/layout.ts";
+import { bind, chooseLayout } from "../../bench/layout.ts";
 import { codexSizeBody } from "../../bench/load/request.ts";
 import { lmstack } from "../../bench/peers/lmstack.ts";
 import { requestContest } from "../../bench/rows/requests.ts";
@@ -29,7 +31,15 @@ export interface Speed {
   readonly errors: number;
 }
 
-export async function measureSpeed(rounds: number, requests: number, say: (line: string) => void): Promise<Speed> {
+/** Half of a core's time, by the kernel's own fairness. */
+const busy = ["node", "--eval", "for (;;);"];
+
+export async function measureSpeed(
+  how: "together" | "apart",
+  rounds: number,
+  requests: number,
+  say: (line: string) => void,
+): Promise<Speed> {
   await using open = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "gateway-speed-"));
   open.defer(() => rm(folder, { recursive: true, force: true }));
@@ -46,8 +56,13 @@ export async function measureSpeed(rounds: number, requests: number, say: (line:
       edit: (whole) => whole.replaceAll("default-server check", "default-server"),
     }),
   );
-  // Whoever asks and LM Studio's stand-in share a core, the proxy has its own, and HAProxy takes what both leave.
-  bindSelf(layout?.load);
+  bind(layout?.load, process.pid);
+  const worker = await place.worker();
+  if (how === "apart") {
+    bind(layout?.load, worker);
+    const other = startChild(busy, { core: layout?.peer });
+    open.defer(() => endChild(other));
+  }
   const front = { port: Number(new URL(place.url).port), process: proxy.process };
   const contestants = [
     { label: "alone", peer: proxy, model, share: 1 },
@@ -63,7 +78,6 @@ export async function measureSpeed(rounds: number, requests: number, say: (line:
     // Which spares HAProxy the search for one in the body.
     headers: { "session-id": "one-of-codex" },
   };
-  const worker = await place.worker();
   const contest = requestContest(row, contestants, standIn);
   const { samples, errors } = await runContest(
     {
