@@ -20,7 +20,8 @@ const image = { Id: `sha256:${"a".repeat(64)}`, RepoTags: [] };
 
 /** Not listening: it takes connections that it is given. */
 export function dockerApi(containers: Map<string, Container>): Server {
-  return createServer(async (request, response) => {
+  // As Docker does: a connection at rest stays. One that was closed met a POST, which is never sent again.
+  return createServer({ keepAliveTimeout: 0 }, async (request, response) => {
     const answer = (status: number, body?: unknown): void => {
       response.writeHead(status, { "content-type": "application/json", "api-version": "1.47", ostype: "linux" });
       response.end(body === undefined ? undefined : JSON.stringify(body));
