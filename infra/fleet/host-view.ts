@@ -1,7 +1,8 @@
 /** One host's load as it goes on: each reading with what happened since the one before. */
 import type { Keys } from "../proxy/keys.ts";
+import { askMetrics } from "./ask-metrics.ts";
 import type { FleetHost } from "./compose.ts";
-import { askMetrics, type Rates, type Reading, ratesBetween } from "./metrics.ts";
+import { type Rates, type Reading, ratesBetween } from "./metrics.ts";
 import type { Refusal } from "./plan.ts";
 import { refusalOf } from "./refusal.ts";
 

@@ -4,8 +4,9 @@ import { type Configuration, configurationOf, keysOf } from "../cli/stack-spec.t
 import { type Bundles, buildBundles } from "../host/runtime.ts";
 import { surveyHost } from "../host/survey.ts";
 import { type Keys, keysFingerprint } from "../proxy/keys.ts";
+import { askMetrics } from "./ask-metrics.ts";
 import type { FleetHost } from "./compose.ts";
-import { askMetrics, busyOf, type Reading } from "./metrics.ts";
+import type { Reading } from "./metrics.ts";
 import type { Refusal, SeenHost } from "./plan.ts";
 import { refusalOf } from "./refusal.ts";
 import { seenHost, sitesOf, unseen } from "./seen.ts";
@@ -38,12 +39,12 @@ export class FleetLooks {
     const { name, spec } = host;
     try {
       const keys = await this.#keys(host);
-      const [survey, busy] = await Promise.all([
+      const [survey, reading] = await Promise.all([
         surveyHost(spec, name, keysFingerprint(keys, name), async () => null, this.#building),
         // It may be older, down, or out of reach from here.
-        askMetrics(spec, keys).then(busyOf, () => null),
+        askMetrics(spec, keys).catch(() => null),
       ]);
-      return seenHost(host, survey, survey.facts?.observed ?? null, busy, this.#sites, refusal ?? null);
+      return seenHost(host, survey, survey.facts?.observed ?? null, reading, this.#sites, refusal ?? null);
     } catch (error) {
       return unseen(host, refusal ?? refusalOf(name, error));
     }

@@ -5,6 +5,7 @@
  */
 import { few } from "./compose.ts";
 import { type MaintenanceWindow, type Policy, selects } from "./inventory.ts";
+import { busyOf, type Reading } from "./metrics.ts";
 import { windowAt } from "./windows.ts";
 
 /** Why a host is not changed now, and what puts that right. */
@@ -30,10 +31,10 @@ export interface SeenHost {
   readonly available: boolean;
   /** Models that it answers for now. */
   readonly serves: readonly string[];
-  /** Requests that run or wait there; null when it could not be asked. */
-  readonly busy: number | null;
+  /** What its proxy had counted; null when it could not be asked. */
+  readonly reading: Reading | null;
   /** Tokens a second of one stream as last proved, by model. */
-  readonly proved: Readonly<Record<string, number>>;
+  readonly provedPaces: Readonly<Record<string, number>>;
   /** In their order; none when it is as declared. */
   readonly steps: readonly Step[];
   /** Why what is declared does not come about there, although it was tried. */
@@ -173,7 +174,7 @@ function wavesOf(open: readonly SeenHost[], capacity: Capacity, policy: Policy, 
 }
 
 /** What could not be asked may be busy. */
-const load = ({ busy }: SeenHost): number => busy ?? Number.MAX_SAFE_INTEGER;
+const load = ({ reading }: SeenHost): number => (reading === null ? Number.MAX_SAFE_INTEGER : busyOf(reading));
 
 function canaryHeld(ranked: readonly SeenHost[], labelled: readonly SeenHost[], capacity: Capacity): Waves["left"] {
   const [canary] = labelled;

@@ -3,10 +3,10 @@ import { stringify } from "yaml";
 import { type Key, type Keys, ownKey } from "../proxy/keys.ts";
 import { Faults, fault } from "../spec/faults.ts";
 import { isRemote } from "../spec/host-spec.ts";
+import { metricsUrl } from "./ask-metrics.ts";
 import type { FleetHost } from "./compose.ts";
 import { bound } from "./gateway/haproxy.ts";
 import type { GatewaySpec } from "./inventory.ts";
-import { metricsUrl } from "./metrics.ts";
 
 export interface WrittenFile {
   /** Within the folder. */

@@ -5,6 +5,7 @@ import type { Observed } from "../spec/host-documents.ts";
 import { type HostSpec, isRemote } from "../spec/host-spec.ts";
 import { fileName } from "../spec/model-names.ts";
 import type { FleetHost } from "./compose.ts";
+import type { Reading } from "./metrics.ts";
 import type { Refusal, SeenHost, Step } from "./plan.ts";
 
 type Looked = Pick<Survey, "judgements" | "known"> & { readonly documents: Pick<Survey["documents"], "runtime"> };
@@ -16,7 +17,7 @@ const whatItIs = ({ name, spec, labels, groups }: FleetHost) => ({
 
 export const unseen = (host: FleetHost, refusal: Refusal): SeenHost => ({
   ...whatItIs(host),
-  ...{ available: false, serves: [], busy: null, proved: {}, steps: [], failed: null, refusal },
+  ...{ available: false, serves: [], reading: null, provedPaces: {}, steps: [], failed: null, refusal },
 });
 
 /** @param refusal for a reason that lies on the operator's side */
@@ -24,7 +25,7 @@ export function seenHost(
   host: FleetHost,
   survey: Looked,
   observed: Observed | null,
-  busy: number | null,
+  reading: Reading | null,
   sites: ReadonlyMap<string, string>,
   refusal: Refusal | null,
 ): SeenHost {
@@ -35,8 +36,8 @@ export function seenHost(
     ...whatItIs(host),
     available,
     serves: available && observed ? modelsOf(observed, known.tokens) : [],
-    busy,
-    proved: pacesIn(observed),
+    reading,
+    provedPaces: pacesIn(observed),
     steps: stepsOf(host.spec, survey, observed, sites),
     failed: failing.map(([resource, why]) => `${resource}: ${why}`).join("; ") || null,
     refusal,

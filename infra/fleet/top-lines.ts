@@ -1,5 +1,4 @@
 /** What a fleet does at this moment, as a table for people. Pure. */
-
 import type { HostView } from "./host-view.ts";
 import type { Rates } from "./metrics.ts";
 import { aligned } from "./plan-lines.ts";

@@ -1,6 +1,7 @@
 /** The planner over a large fleet, in a process of its own so that its memory can be told. Prints one JSON line. */
 import { policySchema } from "../../infra/fleet/inventory.ts";
 import { planRollout, type SeenHost } from "../../infra/fleet/plan.ts";
+import { asked } from "./reading.ts";
 
 const hosts = 1_000;
 const models = Array.from({ length: 20 }, (_, index) => `model-${index}`);
@@ -18,8 +19,8 @@ const fleet = Array.from(
       declares: models,
       serves: models,
       available: true,
-      busy: index % 7,
-      proved: {},
+      reading: asked(index % 7),
+      provedPaces: {},
     },
     ...{ steps: models.map((model) => ({ resource: `model-${model}` })), failed: null, refusal: null },
   }),

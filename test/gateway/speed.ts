@@ -32,7 +32,7 @@ export interface Speed {
 }
 
 /** Half of a core's time, by the kernel's own fairness. */
-const busy = ["node", "--eval", "for (;;);"];
+const busy = ["--eval", "for (;;);"];
 
 export async function measureSpeed(
   how: "together" | "apart",
@@ -60,7 +60,7 @@ export async function measureSpeed(
   const worker = await place.worker();
   if (how === "apart") {
     bind(layout?.load, worker);
-    const other = startChild(busy, { core: layout?.peer });
+    const other = startChild([process.execPath, ...busy], { core: layout?.peer });
     open.defer(() => endChild(other));
   }
   const front = { port: Number(new URL(place.url).port), process: proxy.process };

@@ -58,8 +58,6 @@ class Rollout {
   /** What hosts have come to since it was last written down: whoever resumes without it finds the same by another look. */
   readonly #ends = new Map<string, End>();
   #lost: LeaseLost | undefined;
-  /** What the hosts' proxies had counted when this run began. */
-  #firsts: ReadonlyMap<string, Reading | null> = new Map();
 
   constructor(effects: Effects, runner: Runner) {
     this.#effects = effects;
@@ -71,12 +69,6 @@ class Rollout {
     const beating = this.#beat(over.signal);
     try {
       this.#journal = await this.#effects.journal.read();
-      this.#firsts = new Map(
-        await inParallel(Object.keys(this.#newest.hosts), this.#runner.stacksAtOnce, async (host) => [
-          host,
-          await this.#effects.measure(host, this.#spec(host, "after")),
-        ]),
-      );
       for (;;) {
         const { policy, fleet, stop } = this.#runner;
         const stopped = stop.aborted && this.#newest.state !== "previewing";
@@ -172,8 +164,8 @@ class Rollout {
         if (phase === "changing") return [host, { paces, errors }] as const;
         const reading = await this.#effects.measure(host, this.#spec(host, "after"));
         if (reading === null) return [host, { paces: null, errors: null }] as const;
-        const proved = this.#runner.fleet.find(({ name }) => name === host)?.proved ?? {};
-        const before = pacesOf(this.#firsts.get(host) ?? null, reading, proved);
+        const seen = this.#runner.fleet.find(({ name }) => name === host);
+        const before = pacesOf(seen?.reading ?? null, reading, seen?.provedPaces ?? {});
         return [host, { paces: before, errors: errorShareOf(reading) }] as const;
       }),
     );

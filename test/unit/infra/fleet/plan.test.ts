@@ -2,14 +2,16 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { type Policy, policySchema, selects } from "../../../../infra/fleet/inventory.ts";
+import type { Reading } from "../../../../infra/fleet/metrics.ts";
 import { amountOf, type Plan, planOnly, planRollout, type SeenHost } from "../../../../infra/fleet/plan.ts";
 import { planLines } from "../../../../infra/fleet/plan-lines.ts";
+import { asked } from "../../../fleet-scale/reading.ts";
 
 const noon = Temporal.Instant.from("2026-11-28T12:00:00Z");
 const policyOf = (policy: object = {}): Policy => policySchema.parse(policy);
 const box = (name: string, change: Partial<SeenHost> = {}): SeenHost => ({
   ...{ name, platform: "linux-cuda", labels: {}, groups: [], declares: ["coder"], available: true, serves: ["coder"] },
-  ...{ busy: 0, proved: {}, steps: [{ resource: "model-coder" }], failed: null, refusal: null },
+  ...{ reading: asked(0), provedPaces: {}, steps: [{ resource: "model-coder" }], failed: null, refusal: null },
   ...change,
 });
 const boxes = (count: number, change: (index: number) => Partial<SeenHost> = () => ({})) =>
@@ -26,8 +28,8 @@ const anyHost = fc.record({
   declares: someModels,
   serves: someModels,
   available: fc.boolean(),
-  busy: fc.option(fc.nat(9)),
-  proved: fc.constant({}),
+  reading: fc.option(fc.nat(9)).map((count) => (count === null ? null : asked(count))),
+  provedPaces: fc.constant({}),
   steps: fc.oneof(
     fc.constant([]),
     fc.constant([{ resource: "model-a" }]),
@@ -229,12 +231,12 @@ describe("words for what is held", () => {
 });
 
 test("without a label the least busy host is the canary, and one that could not be asked counts as busy", () => {
-  const fleet = boxes(3, (index) => ({ busy: [null, 5, 2][index] as number | null }));
+  const fleet = boxes(3, (index) => ({ reading: [null, asked(5), asked(2)][index] as Reading | null }));
   expect(waves(planRollout(fleet, policyOf(), noon))).toEqual([["box0002"], ["box0001"], ["box0000"]]);
 });
 
 test("a host that serves is a better canary than one that is broken, which comes right after it", () => {
-  const fleet = boxes(3, (index) => (index === 2 ? { available: false, serves: [] } : { busy: index }));
+  const fleet = boxes(3, (index) => (index === 2 ? { available: false, serves: [] } : { reading: asked(index) }));
   expect(waves(planRollout(fleet, policyOf({ maxUnavailable: 2 }), noon))[0]).toEqual(["box0000"]);
   expect(waves(planRollout(fleet, policyOf({ maxUnavailable: 2 }), noon)).flat()).toEqual([
     "box0000",

@@ -49,7 +49,7 @@ it("drift is a step, and so is a model that is declared no longer, which still a
 });
 
 it("how fast each model was when it was last proved is known, whatever the host is asked for now", () => {
-  const { proved } = seen(tokens, (facts) => {
+  const { provedPaces } = seen(tokens, (facts) => {
     facts.models.second.proof = {
       ok: true,
       current: true,
@@ -60,7 +60,7 @@ it("how fast each model was when it was last proved is known, whatever the host 
       tokensPerSecond: 42.5,
     };
   });
-  expect(proved.second).toBe(42.5);
+  expect(provedPaces.second).toBe(42.5);
 });
 
 describe("a host is not available", () => {

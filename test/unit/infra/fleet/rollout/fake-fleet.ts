@@ -87,7 +87,7 @@ export class FakeFleet {
     return {
       ...{ name: host, platform: "linux-cuda", labels: {}, groups: [], declares: declaredIn(wanted) },
       ...{ available, serves: available ? declaredIn(box.spec) : [] },
-      ...{ busy: 0, proved: {}, steps: right ? [] : this.#steps(box, wanted), failed: null },
+      ...{ reading: this.#reading(host), provedPaces: {}, steps: right ? [] : this.#steps(box, wanted), failed: null },
       refusal: box.alive ? null : { why: "it does not answer", next: "switch it on" },
     };
   }
