@@ -37,7 +37,8 @@ export async function deploy(): Promise<pulumi.Inputs> {
 
 async function program(): Promise<pulumi.Inputs> {
   const stack = pulumi.getStack();
-  const spec = parseHostSpec(new pulumi.Config("lmstack").getObject("host"));
+  const declared = new pulumi.Config("lmstack").getObject("host");
+  const spec = parseHostSpec(declared);
   const { keys, faults: ofKeys } = readKeys(spec, secretLookup);
   const { credentials, faults: ofSources } = readCredentials(spec, secretLookup);
   const { peers, faults: ofPeers } = readPeerHosts(spec);
@@ -49,7 +50,8 @@ async function program(): Promise<pulumi.Inputs> {
 
   const survey = await surveyHost(spec, stack, keysFingerprint(keys, stack), lastKnown);
   for (const line of driftLines(survey.judgements)) pulumi.log.warn(line);
-  return declare({ spec, stack, survey }, keys, credentials, peers);
+  // By its digest a rollout knows what to go back to.
+  return { ...declare({ spec, stack, survey }, keys, credentials, peers), spec: shortHash(stableJson(declared)) };
 }
 
 /** The resources of one host, each waiting for what it stands on. */

@@ -179,8 +179,7 @@ class Command {
       return;
     }
     await bringUpToDate(this.fleet);
-    const before = await progress("asking Pulumi what the hosts had last", fleet.lastGood(open));
-    const hosts = open.map((name) => [name, { before: before.get(name) ?? null, after: specs.get(name) as SpecText }]);
+    const hosts = open.map((name) => [name, specs.get(name) as SpecText]);
     this.journal = await begin(fleet, this.#me, here, { kind, revision, hosts: Object.fromEntries(hosts) });
     await this.#run(fleet, seen, false);
     if (plan.held.length > 0) process.exitCode ??= exitCodes.unhealthy;

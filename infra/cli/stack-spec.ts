@@ -29,6 +29,10 @@ export async function configurationOf(stack: string, folder: string = projectRoo
   return JSON.parse(await askPulumi(["config", "--json", "--show-secrets"], stack, { folder })) as Configuration;
 }
 
+/** Where it names none, nobody has to be asked for their values. */
+export const namesSecrets = ({ proxy, models }: HostSpec): boolean =>
+  proxy.keys.length > 0 || models.some(({ source }) => source.secret !== undefined);
+
 /** @throws Faults for every secret that is missing, those of models' sources too */
 export function keysOf(spec: HostSpec, configuration: Configuration): Keys {
   const lookup: Lookup = (key) => configuration[`lmstack:${key}`];

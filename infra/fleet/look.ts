@@ -1,6 +1,6 @@
 /** Looks at every host of a fleet, a few at a time, and changes nothing: what a plan is made from. */
 import { Readable } from "node:stream";
-import { type Configuration, configurationOf, keysOf } from "../cli/stack-spec.ts";
+import { type Configuration, configurationOf, keysOf, namesSecrets } from "../cli/stack-spec.ts";
 import { type Bundles, buildBundles } from "../host/runtime.ts";
 import { surveyHost } from "../host/survey.ts";
 import { type Keys, keysFingerprint } from "../proxy/keys.ts";
@@ -58,6 +58,7 @@ export class FleetLooks {
   }
 
   async #keys({ name, spec }: FleetHost): Promise<Keys> {
+    if (!namesSecrets(spec)) return [];
     const asked = this.#configurations.get(name) ?? configurationOf(name);
     this.#configurations.set(name, asked);
     return keysOf(spec, await asked);

@@ -42,14 +42,21 @@ function controlFolder(): string {
   return folder;
 }
 
+/** As told once to this process: whoever looks at a fleet again and again starts a program less each time. */
+const identities = new Map<string, string[]>();
+
 async function identity(connection: RemoteConnection): Promise<string[]> {
   const named = process.env.LMSTACK_SSH_IDENTITY;
   // The engine starts the program in `infra`, while the variable was set by somebody in the project's own folder; ssh knows `~` itself.
   if (named)
     return [`IdentityFile "${named.startsWith("~") ? named : resolve(projectRoot, named)}"`, "IdentitiesOnly yes"];
   const target = ["-p", String(connection.port), "-l", connection.user, connection.host];
+  const known = identities.get(target.join(" "));
+  if (known) return known;
   try {
-    return identityLines((await promisify(execFile)("ssh", ["-G", ...target])).stdout);
+    const lines = identityLines((await promisify(execFile)("ssh", ["-G", ...target])).stdout);
+    identities.set(target.join(" "), lines);
+    return lines;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") return [];
     throw new Error("no `ssh` program on this machine: install OpenSSH's client");

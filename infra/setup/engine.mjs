@@ -56,6 +56,8 @@ function builtEnvironment(paths) {
     PULUMI_SKIP_UPDATE_CHECK: "true",
     // There is nowhere to download from: a missing plugin should be named at once instead of after a time-out.
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+    // Each start of Pulumi looks at every log of earlier ones. Its own limit of 500 MB is 20,000 files, a third of what a start costs.
+    PULUMI_LOG_ROTATION_MAX_TOTAL_MB: process.env.PULUMI_LOG_ROTATION_MAX_TOTAL_MB ?? "16",
   };
   return { pathFolder: paths.bin, env };
 }

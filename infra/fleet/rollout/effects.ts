@@ -35,11 +35,18 @@ export interface Brought {
   readonly left: ReadonlyMap<string, string>;
 }
 
+export interface Preview {
+  /** How many resources would be created, updated, replaced… */
+  readonly changes: Readonly<Record<string, number>>;
+  /** The spec of the last `up` that ended well, by whomever; null where there was none. */
+  readonly lastGood: SpecText | null;
+}
+
 export interface Effects {
   readonly gateway: Gateway | null;
   readonly journal: JournalStore;
-  /** How many resources would be created, updated, replaced… @throws HostFault */
-  preview(host: string, spec: SpecText): Promise<Readonly<Record<string, number>>>;
+  /** @param known specs by their digest, among which the last good one may be @throws HostFault */
+  preview(host: string, spec: SpecText, known: Journal["specs"]): Promise<Preview>;
   /** Brings files to the hosts that lack them, from others that have them, as far as that can be. */
   spread(lacking: Lacking, tell: (host: string, words: string) => void): Promise<Brought>;
   /** `pulumi up` of the host's stack with this spec, proofs included. @throws HostFault */

@@ -17,7 +17,7 @@ const hostEntry = z.object({
   /** From 1; null while nobody knows. */
   wave: z.int().nullable(),
   canary: z.boolean(),
-  /** Digests into `specs`; null where no `up` has ever ended well there. */
+  /** Digests into `specs`; null before its preview, and where no `up` has ever ended well there. */
   before: z.string().nullable(),
   after: z.string(),
   /** Before the change: tokens a second of a stream by model, and the share of requests that failed; null where nothing is known. */
@@ -85,27 +85,39 @@ export interface Wanted {
   readonly revision: string | null;
   readonly by: { readonly user: string; readonly machine: string };
   readonly at: string;
-  readonly hosts: Readonly<Record<string, { readonly before: SpecText | null; readonly after: SpecText }>>;
+  /** What each should come to. */
+  readonly hosts: Readonly<Record<string, SpecText>>;
 }
 
+/** By which a spec is known in the journal, and in the outputs of a stack. */
+export const digestOf = (spec: SpecText): string => shortHash(spec);
+
+const byDigest = (specs: readonly SpecText[]) => Object.fromEntries(specs.map((spec) => [digestOf(spec), spec]));
+
 export function begun(journal: Journal, { hosts, at, by, ...wanted }: Wanted): Journal {
-  const entries = Object.entries(hosts).map(([name, { before, after }]): [string, HostEntry] => {
-    const digests = { before: before === null ? null : shortHash(before), after: shortHash(after) };
-    const unknown = { paces: null, errors: null, seconds: null, why: null };
-    return [name, { phase: "waiting", wave: null, canary: false, ...digests, ...unknown }];
+  const entries = Object.entries(hosts).map(([name, after]): [string, HostEntry] => {
+    const unknown = { before: null, paces: null, errors: null, seconds: null, why: null };
+    return [name, { phase: "waiting", wave: null, canary: false, after: digestOf(after), ...unknown }];
   });
-  const texts = Object.values(hosts).flatMap(({ before, after }) => [before ?? [], after].flat());
   const entry: RolloutEntry = {
     ...{ id: (journal.rollouts[0]?.id ?? 0) + 1, ...wanted, by: { ...by }, begun: at, ended: null },
     ...{ state: "previewing", baked: false, spread: false, why: null, hosts: Object.fromEntries(entries) },
   };
   const rollouts = [entry, ...journal.rollouts].slice(0, kept);
-  const known = { ...journal.specs, ...Object.fromEntries(texts.map((text) => [shortHash(text), text])) };
+  const known = { ...journal.specs, ...byDigest(Object.values(hosts)) };
   const used = new Set(
     rollouts.flatMap((one) => Object.values(one.hosts).flatMap(({ before, after }) => [before, after])),
   );
   const specs = Object.fromEntries(Object.entries(known).filter(([digest]) => used.has(digest)));
   return { ...journal, wish: null, rollouts, specs };
+}
+
+/** @param lastGood what each host has now, by its preview; null where no `up` has ever ended well */
+export function previewed(journal: Journal, lastGood: ReadonlyMap<string, SpecText | null>): Journal {
+  const texts = [...lastGood.values()].filter((spec) => spec !== null);
+  const befores = [...lastGood].map(([host, spec]) => [host, { before: spec === null ? null : digestOf(spec) }]);
+  const known = { ...journal, specs: { ...journal.specs, ...byDigest(texts) } };
+  return withHosts(withNewest(known, { state: "rolling" }), Object.fromEntries(befores));
 }
 
 /** The newest rollout changed; the same journal where there is none. */
@@ -163,7 +175,7 @@ export const isOver = ({ state }: RolloutEntry): boolean =>
 export function specsAfter({ rollouts, specs }: Journal, id: number): Record<string, SpecText | null> {
   const found: Record<string, string | null> = {};
   // From the newest back: what came later is undone, and what was proved by then stays.
-  for (const { id: own, hosts } of rollouts)
+  for (const { id: own, hosts } of rollouts.filter(({ state }) => state !== "refused"))
     for (const [name, { phase, before, after }] of Object.entries(hosts)) {
       if (own > id) found[name] = before;
       else found[name] ??= phase === "proved" ? after : before;

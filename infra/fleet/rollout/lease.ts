@@ -2,7 +2,7 @@
 import type { Lease } from "./journal.ts";
 
 /** A runner that lives says so this often. */
-export const heartbeatSeconds = 15;
+export const heartbeatSeconds = 20;
 /** Without a word for this long it is taken for dead, wherever it ran. */
 export const silenceSeconds = 90;
 

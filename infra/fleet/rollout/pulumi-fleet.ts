@@ -1,9 +1,8 @@
 /** A real fleet: each host's own stack, with the spec that the rollout wants for it, by Pulumi's Automation API. Stack files of the user are only read. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
-import { type EngineEvent, LocalWorkspace, type OpType, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { type EngineEvent, LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { z } from "zod";
 import { readStack, stackFile } from "../../cli/stack-file.ts";
 import { stackFolder } from "../../host/survey.ts";
@@ -16,8 +15,8 @@ import type { SeenHost } from "../plan.ts";
 import { spreadOverFleet } from "../spread-hosts.ts";
 import { stackText } from "../stack-text.ts";
 import { plainStack, Told, type Unlocking, unlocked } from "./automation.ts";
-import type { Brought, Effects, Gateway, JournalStore, Lacking, Say } from "./effects.ts";
-import type { SpecText } from "./journal.ts";
+import type { Brought, Effects, Gateway, JournalStore, Lacking, Preview, Say } from "./effects.ts";
+import type { Journal, SpecText } from "./journal.ts";
 
 export interface FleetPlace {
   /** Of the project. */
@@ -37,7 +36,14 @@ export interface FleetPlace {
 const patienceSeconds = 900;
 /** Failed updates in a row that are looked over for one that ended well. */
 const historyDepth = 20;
-const historiesAtOnce = 4;
+
+const outputs = z.looseObject({ spec: z.string() });
+
+/** What the stack has told of itself at the end of its last `up` that ended well. */
+const digestIn = ({ resourcePreEvent }: EngineEvent): string | undefined => {
+  const { type, old } = resourcePreEvent?.metadata ?? {};
+  return type === "pulumi:pulumi:Stack" ? outputs.safeParse(old?.outputs).data?.spec : undefined;
+};
 
 interface Options {
   readonly configFile: string;
@@ -65,14 +71,20 @@ export class PulumiFleet implements Effects {
     });
   };
 
-  async preview(host: string, spec: SpecText): Promise<Partial<Record<OpType, number>>> {
-    const { changeSummary } = await this.#operate(
+  async preview(host: string, spec: SpecText, known: Journal["specs"]): Promise<Preview> {
+    let digest: string | undefined;
+    const onEvent = (event: EngineEvent) => {
+      digest ??= digestIn(event);
+    };
+    const { changeSummary: changes } = await this.#operate(
       host,
       spec,
       () => {},
       (stack, options) => stack.preview(options),
+      onEvent,
     );
-    return changeSummary;
+    // Asking Pulumi for it is a process a host, of a fifth of a second.
+    return { changes, lastGood: known[digest ?? ""] ?? (await this.#lastGood(host)) };
   }
 
   async spread(lacking: Lacking, tell: (host: string, words: string) => void): Promise<Brought> {
@@ -102,14 +114,6 @@ export class PulumiFleet implements Effects {
     return { ...known, name, declared, spec: parseHostSpec(declared) };
   }
 
-  /** The spec of each host's last `up` that ended well, by whomever; null where there was none. */
-  async lastGood(hosts: readonly string[]): Promise<ReadonlyMap<string, SpecText | null>> {
-    const asked = Readable.from(hosts).map(async (host: string) => [host, await this.#lastGood(host)] as const, {
-      concurrency: historiesAtOnce,
-    });
-    return new Map(await asked.toArray());
-  }
-
   async #lastGood(host: string): Promise<SpecText | null> {
     const history = await (await this.#stack(host)).history(historyDepth, 1, false);
     const good = history.find(({ kind, result }) => kind === "update" && result === "succeeded");
@@ -122,14 +126,19 @@ export class PulumiFleet implements Effects {
     spec: SpecText,
     say: Say,
     work: (stack: Stack, options: Options) => Promise<T>,
+    also: Options["onEvent"] = () => {},
   ): Promise<T> {
     const told = new Told(say);
+    const onEvent = (event: EngineEvent) => {
+      told.onEvent(event);
+      also(event);
+    };
     try {
       const stack = await this.#stack(host);
       const options = {
         configFile: await this.#configFile(host, spec),
         color: "never",
-        onEvent: told.onEvent,
+        onEvent,
       } as const;
       const unlocking = { ...this.#place.unlocking, patienceSeconds, say };
       return await unlocked(stack, unlocking, () => work(stack, options));

@@ -10,6 +10,7 @@ import {
   type HostEntry,
   type Journal,
   momentOf,
+  previewed,
   type RolloutEntry,
   type SpecText,
   withEnds,
@@ -58,10 +59,13 @@ class Rollout {
   /** What hosts have come to since it was last written down: whoever resumes without it finds the same by another look. */
   readonly #ends = new Map<string, End>();
   #lost: LeaseLost | undefined;
+  /** When it was last written that this runner lives. */
+  #heard: Temporal.Instant;
 
   constructor(effects: Effects, runner: Runner) {
     this.#effects = effects;
     this.#runner = runner;
+    this.#heard = effects.now();
   }
 
   async run(): Promise<RolloutEntry> {
@@ -136,11 +140,14 @@ class Rollout {
 
   async #preview(hosts: readonly string[]): Promise<boolean> {
     const faults: string[] = [];
+    const lastGood = new Map<string, SpecText | null>();
+    const { specs = {} } = this.#journal ?? {};
     // These wait for nobody.
     await inParallel(hosts, Math.ceil(this.#runner.stacksAtOnce / 4), async (host) => {
       try {
-        const changes = await this.#effects.preview(host, this.#spec(host, "after"));
-        this.#runner.emit({ event: "previewed", host, changes, why: null });
+        const preview = await this.#effects.preview(host, this.#spec(host, "after"), specs);
+        lastGood.set(host, preview.lastGood);
+        this.#runner.emit({ event: "previewed", host, changes: preview.changes, why: null });
       } catch (error) {
         const why = wordsOf(error);
         this.#runner.emit({ event: "previewed", host, changes: null, why });
@@ -148,7 +155,7 @@ class Rollout {
       }
     });
     if (this.#runner.stop.aborted) faults.push("it was stopped before anything was touched");
-    if (faults.length === 0) await this.#write((journal) => withNewest(journal, { state: "rolling" }));
+    if (faults.length === 0) await this.#write((journal) => previewed(journal, lastGood));
     else {
       const at = momentOf(this.#effects.now());
       await this.#write((journal) => ({ ...ended(journal, "refused", faults.join("\n"), at), lease: null }));
@@ -290,6 +297,7 @@ class Rollout {
   async #write(change: (journal: Journal) => Journal): Promise<void> {
     const { id } = this.#runner;
     const taken = new Map(this.#ends);
+    this.#heard = this.#effects.now();
     const written = await this.#effects.journal.change((journal) => {
       if (journal.lease?.id !== id) throw new LeaseLost("another runner has taken this rollout over");
       const heartbeat = momentOf(this.#effects.now());
@@ -301,8 +309,11 @@ class Rollout {
 
   async #beat(over: AbortSignal): Promise<void> {
     for (;;) {
-      await this.#effects.wait(heartbeatSeconds, over);
+      const silent = this.#effects.now().since(this.#heard).total("seconds");
+      await this.#effects.wait(heartbeatSeconds - silent, over);
       if (over.aborted) return;
+      // Other writes say as much, and each is an `up`.
+      if (this.#effects.now().since(this.#heard).total("seconds") < heartbeatSeconds) continue;
       // The next step's own write meets the same fault, and tells it.
       await this.#write((journal) => journal).catch((error: unknown) => {
         if (error instanceof LeaseLost) this.#lost = error;

@@ -7,6 +7,7 @@ import {
   ended,
   type Journal,
   type Phase,
+  previewed,
   withHosts,
 } from "../../../../../infra/fleet/rollout/journal.ts";
 import { stableJson } from "../../../../../infra/spec/stable-json.ts";
@@ -25,13 +26,9 @@ function after(
   kind: "rollout" | "rollback" = "rollout",
 ): Journal {
   const by = { user: "anna", machine: "desk" };
-  const hosts = { box1: { before: spec(port - 1), after: spec(port) } };
-  return ended(
-    withHosts(begun(journal, { kind, revision, by, at, hosts }), { box1: { phase } }),
-    end,
-    "it thought",
-    at,
-  );
+  const hosts = { box1: spec(port) };
+  const running = previewed(begun(journal, { kind, revision, by, at, hosts }), new Map([["box1", spec(port - 1)]]));
+  return ended(withHosts(running, { box1: { phase } }), end, "it thought", at);
 }
 const same = (revision: string) => async (one: string) => one === revision;
 

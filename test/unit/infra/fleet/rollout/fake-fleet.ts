@@ -136,10 +136,10 @@ export class FakeFleet {
             for (const model of lacking) if (sources.includes(model)) this.boxes.get(host)?.files.add(model);
           return { hosts: [], left: new Map() };
         }),
-      preview: () =>
+      preview: (host) =>
         around(() => {
           this.#seconds += 5;
-          return { update: 1 };
+          return { changes: { update: 1 }, lastGood: (this.boxes.get(host) as Box).spec };
         }),
       up: async (host, spec) => {
         const box = this.boxes.get(host) as Box;
@@ -226,10 +226,7 @@ export class FakeFleet {
     if (models === "resume") await resume(effects, me, here);
     else {
       const changed = names.filter((host) => specOf(models[host] ?? "A", host) !== this.boxes.get(host)?.spec);
-      const hosts = changed.map((host) => [
-        host,
-        { before: (this.boxes.get(host) as Box).spec, after: specOf(models[host] ?? "A", host) },
-      ]);
+      const hosts = changed.map((host) => [host, specOf(models[host] ?? "A", host)]);
       const wanted = { kind: "rollout", revision: "abc", hosts: Object.fromEntries(hosts) } as const;
       await begin(effects, me, here, wanted);
     }

@@ -10,6 +10,8 @@ import {
   type Journal,
   journalSchema,
   type Phase,
+  previewed,
+  type SpecText,
   specsAfter,
   type Wanted,
   withEnds,
@@ -24,8 +26,21 @@ const wanted = (hosts: Wanted["hosts"], revision: string | null = null): Wanted 
   ...{ kind: "rollout", revision, by, at, hosts },
 });
 
-function played(journal: Journal, hosts: Wanted["hosts"], phase: Phase = "proved", revision: string | null = null) {
-  const running = begun(journal, wanted(hosts, revision));
+interface Change {
+  readonly before: SpecText | null;
+  readonly after: SpecText;
+}
+const of = <K extends keyof Change>(hosts: Readonly<Record<string, Change>>, which: K) =>
+  Object.entries(hosts).map(([name, change]): [string, Change[K]] => [name, change[which]]);
+
+function played(
+  journal: Journal,
+  hosts: Readonly<Record<string, Change>>,
+  phase: Phase = "proved",
+  revision: string | null = null,
+) {
+  const start = begun(journal, wanted(Object.fromEntries(of(hosts, "after")), revision));
+  const running = previewed(start, new Map(of(hosts, "before")));
   const all = Object.fromEntries(Object.keys(hosts).map((name) => [name, { phase }]));
   return ended(
     withHosts(running, all),
@@ -47,6 +62,12 @@ describe("the journal of a fleet's rollouts", () => {
     expect(specsAfter(third, 0)).toEqual({ a: null, b: "B0", c: "C0" });
   });
 
+  test("knows what hosts had from rollouts that touched them, not from one that was refused", () => {
+    const refused = ended(begun(second, wanted({ a: "A3" })), "refused", "the preview failed", at);
+    expect(specsAfter(refused, 2)).toEqual({ a: "A2", b: "B1" });
+    expect(specsAfter(refused, 3)).toEqual({ a: "A2", b: "B1" });
+  });
+
   test("holds a revision that was taken back until it has gone well", () => {
     expect(third.held).toEqual([{ revision: "abc", rollout: 3, why: "it thinks" }]);
     const again = played(third, { b: { before: "B1", after: "B2" } }, "proved", "abc");
@@ -57,7 +78,7 @@ describe("the journal of a fleet's rollouts", () => {
     const good = played(emptyJournal, { a: { before: "A0", after: "A1" } }, "proved", "good");
     const bad = played(good, { a: { before: "A1", after: "A2" } }, "proved", "bad");
     const hosts = { a: { before: "A2", after: "A1" } };
-    const back = begun(bad, { ...wanted(hosts, "good"), kind: "rollback" });
+    const back = begun(bad, { ...wanted({ a: "A1" }, "good"), kind: "rollback" });
     const over = ended(withHosts(back, { a: { phase: "proved" } }), "done", null, at);
     expect(over.held).toEqual([{ revision: "bad", rollout: 3, why: "rolled back by ada on desk" }]);
     expect(ended(back, "refused", "the preview failed", at).held).toEqual([]);
@@ -74,8 +95,7 @@ describe("the journal of a fleet's rollouts", () => {
 
   test("takes what became of a host once, and not when the host is at something else since", () => {
     const end = { phase: "proved", why: null, seconds: 9 } as const;
-    const at = (phase: Phase) =>
-      withHosts(begun(emptyJournal, wanted({ a: { before: "A", after: "B" } })), { a: { phase } });
+    const at = (phase: Phase) => withHosts(begun(emptyJournal, wanted({ a: "B" })), { a: { phase } });
     const told = (journal: Journal) => withEnds(journal, new Map([["a", end]])).rollouts[0]?.hosts.a?.phase;
     expect(told(at("changing"))).toBe("proved");
     expect(told(at("returning"))).toBe("returning");

@@ -16,7 +16,7 @@ const program = `import * as pulumi from "@pulumi/pulumi";
 export default async () => {
   const spec = new pulumi.Config("lmstack").requireObject("host");
   if (spec.models[0].id === "bad") throw new pulumi.RunError('it said {"ok":true}\\n{"ok":false,"error":{"message":"bad does not load","hint":"take another"}}');
-  return { model: spec.models[0].id };
+  return { model: spec.models[0].id, spec: "digest of " + spec.models[0].id };
 };
 `;
 const specWith = (id: string) => ({
@@ -63,8 +63,7 @@ const modelThere = async () => JSON.parse(await askPulumi(["stack", "output", "-
 
 test("a host gets the spec of the rollout, and the user's file and selected stack stay as they are", async () => {
   const before = await readFile(file, "utf8");
-  expect(await fleet.lastGood([name])).toEqual(new Map([[name, null]]));
-  await fleet.preview(name, text("coder"));
+  expect(await fleet.preview(name, text("coder"), {})).toMatchObject({ changes: { create: 1 }, lastGood: null });
   await fleet.up(name, text("coder"), () => {});
   await fleet.up(name, text("other"), () => {});
   expect(await modelThere()).toBe("other");
@@ -75,5 +74,8 @@ test("a host gets the spec of the rollout, and the user's file and selected stac
 test("what fails is told in the host's words, and what was last good is what went well", async () => {
   const failing = fleet.up(name, text("bad"), () => {});
   await expect(failing).rejects.toThrow(new HostFault("bad does not load. Next: take another"));
-  expect(await fleet.lastGood([name])).toEqual(new Map([[name, text("other")]]));
+  expect((await fleet.preview(name, text("coder"), {})).lastGood).toBe(text("other"));
+  // Of the digest in the outputs, and not of a process that is asked for it.
+  const known = { "digest of other": "as the journal has it", "digest of bad": "never" };
+  expect((await fleet.preview(name, text("coder"), known)).lastGood).toBe("as the journal has it");
 });

@@ -3,7 +3,7 @@ import { begun, emptyJournal, ended, withHosts } from "../../../../../infra/flee
 import { historyLines, statusLines } from "../../../../../infra/fleet/rollout/report.ts";
 
 const by = { user: "ada", machine: "desk" };
-const hosts = { box1: { before: "A", after: "B" }, box2: { before: null, after: "B" } };
+const hosts = { box1: "B", box2: "B" };
 const running = withHosts(
   begun(emptyJournal, { kind: "rollout", revision: "abc", by, at: "2026-11-28T12:00:00Z", hosts }),
   {
