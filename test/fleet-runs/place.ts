@@ -30,6 +30,8 @@ export interface Declaration {
 
 export interface Place extends AsyncDisposable {
   readonly hosts: readonly TestHost[];
+  /** Its stack. */
+  readonly gateway: string;
   readonly fleet: FleetCommand;
   readonly files: Readonly<Record<ModelName, Shelved>>;
   readonly key: string;
@@ -39,7 +41,9 @@ export interface Place extends AsyncDisposable {
   readonly baseUrl: string;
   /** Words for `lmstack fleet VERB`. */
   readonly inventory: readonly string[];
-  /** Writes `fleet.yaml` and the stack files. */
+  /** `fleet.yaml` as data, a profile and a declaration for each host. */
+  fleetOf(declarations: readonly Declaration[]): object;
+  /** Writes `fleet.yaml` and the stack files, the same for every host. */
   declare(declaration: Declaration): Promise<void>;
   /** How often that model's file went out from where it is published, in whole files. */
   copies(model: ModelName): Promise<number>;
@@ -111,39 +115,45 @@ export async function openPlace(name: string, { say, mac, hosts: count = 3 }: Pl
   });
   const shelved = Object.fromEntries(files) as Place["files"];
   const lmstudio = { version: lmstudioVersion, url: tarball.url, sha512: installer.sha512 };
-  const declare = async ({ model, sha256 = shelved[model].sha256 }: Declaration) => {
-    const models = [
-      {
-        id: modelId,
-        source: { url: shelved[model].url },
-        sha256,
-        load: { contextLength: 65_536, parallel: 4 },
-      },
-    ];
-    const spec = { lmstudio, models, proxy: { keys: ["team-a"] } };
-    await writeFile(
-      inventoryFile,
-      stringify({
-        profiles: {
-          base: { spec },
-          linux: { extends: ["base"], spec: { platform: "linux-cuda", proxy: { runtime: "native" } } },
-          mac: { extends: ["base"], spec: { platform: "macos-metal" } },
+  const modelsOf = ({ model, sha256 = shelved[model].sha256 }: Declaration) => [
+    {
+      id: modelId,
+      source: { url: shelved[model].url },
+      sha256,
+      load: { contextLength: 65_536, parallel: 4 },
+    },
+  ];
+  const platforms = {
+    linux: { spec: { platform: "linux-cuda", lmstudio, proxy: { keys: ["team-a"], runtime: "native" } } },
+    mac: { spec: { platform: "macos-metal", lmstudio, proxy: { keys: ["team-a"] } } },
+  };
+  const platformOf = (index: number) => (mac && index === 2 ? "mac" : "linux");
+  const fleetOf = (declarations: readonly Declaration[]) => ({
+    profiles: {
+      ...platforms,
+      ...Object.fromEntries(
+        declarations.map((declaration, index) => [
+          `of-${names[index]}`,
+          { extends: [platformOf(index)], spec: { models: modelsOf(declaration) } },
+        ]),
+      ),
+    },
+    groups: { all: { run: name } },
+    hosts: Object.fromEntries(
+      hosts.map((host, index) => [
+        host.name,
+        {
+          profile: `of-${host.name}`,
+          labels: { run: name, ...(index === 0 ? { role: "canary" } : {}) },
+          spec: { connection: connectionOf(host) },
         },
-        groups: { all: { run: name } },
-        hosts: Object.fromEntries(
-          hosts.map((host, index) => [
-            host.name,
-            {
-              profile: mac && index === 2 ? "mac" : "linux",
-              labels: { run: name, ...(index === 0 ? { role: "canary" } : {}) },
-              spec: { connection: connectionOf(host) },
-            },
-          ]),
-        ),
-        rollout: { canary: { role: "canary" }, wave: 1, bakeSeconds },
-        gateway: { stack: gateway, connection: { ...connectionOf(machine), become: "none" } },
-      }),
-    );
+      ]),
+    ),
+    rollout: { canary: { role: "canary" }, wave: 1, bakeSeconds },
+    gateway: { stack: gateway, connection: { ...connectionOf(machine), become: "none" } },
+  });
+  const declare = async (declaration: Declaration) => {
+    await writeFile(inventoryFile, stringify(fleetOf(names.map(() => declaration))));
     await fleet.must(["fleet", "sync", "--yes", ...inventory]);
   };
 
@@ -163,7 +173,7 @@ export async function openPlace(name: string, { say, mac, hosts: count = 3 }: Pl
 
   const done = making.move();
   return {
-    ...{ hosts, fleet, files: shelved, key: teamKey, folder, inventory, declare },
+    ...{ hosts, gateway, fleet, files: shelved, key: teamKey, folder, inventory, fleetOf, declare },
     baseUrl: `http://${machine.address}:8080/v1`,
     copies: async (model) => {
       const { size } = await stat(join(folder, `${model}.gguf`));

@@ -1,5 +1,6 @@
 /** What `npm run fleet` can play. */
 import { badModels } from "./bad-model.ts";
+import { ci } from "./ci.ts";
 import { gateway } from "./gateway.ts";
 import { goodRollout } from "./good-rollout.ts";
 import { killedRunner, machineGone } from "./killed-runner.ts";
@@ -11,6 +12,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...badModels,
   "killed-runner": killedRunner,
   "machine-gone": machineGone,
+  ci,
   gateway,
   secrets,
 };
