@@ -98,4 +98,4 @@ export const differs = (what: string, found: unknown, wanted: unknown): string[]
     : [`${what}: ${JSON.stringify(found)} instead of ${JSON.stringify(wanted)}`];
 
 export const lacks = (text: string, says: RegExp): string[] =>
-  says.test(text) ? [] : [`it does not say ${says}: ${text}`];
+  says.test(text) ? [] : [`it does not say ${says}, but ends with ${JSON.stringify(text.slice(-200))}`];
