@@ -1,4 +1,5 @@
 /** The runner: asks what is next, does it, writes down what came of it, until there is nothing left. */
+import { CliFault } from "../../cli/fault.ts";
 import type { Policy } from "../inventory.ts";
 import type { Reading } from "../metrics.ts";
 import type { SeenHost } from "../plan.ts";
@@ -46,7 +47,7 @@ export interface Runner {
 }
 
 /** Somebody else has taken the rollout over: nothing more may be touched from here. */
-export class LeaseLost extends Error {}
+export class LeaseLost extends CliFault {}
 
 /** @throws LeaseLost */
 export const runRollout = (effects: Effects, runner: Runner): Promise<RolloutEntry> =>
@@ -299,7 +300,10 @@ class Rollout {
     const taken = new Map(this.#ends);
     this.#heard = this.#effects.now();
     const written = await this.#effects.journal.change((journal) => {
-      if (journal.lease?.id !== id) throw new LeaseLost("another runner has taken this rollout over");
+      if (journal.lease?.id !== id)
+        throw new LeaseLost(
+          "another runner has taken this rollout over; nothing more is touched from here. Next: `npx lmstack fleet status` shows whose it is",
+        );
       const heartbeat = momentOf(this.#effects.now());
       return change(withEnds({ ...journal, lease: { ...journal.lease, heartbeat } }, taken));
     });

@@ -44,6 +44,8 @@ export class FakeFleet {
   readonly boxes = new Map<string, Box>();
   readonly drained = new Set<string>();
   readonly happenings: Happening[] = [];
+  /** What the runner said that was overtaken last. */
+  overtaken: LeaseLost | undefined;
   /** Hosts that were being changed at the same time, at most. */
   mostAway = 0;
   /** Requests that met a broken host through the gateway would have failed there. */
@@ -240,6 +242,7 @@ export class FakeFleet {
     const { policy, stacksAtOnce } = this;
     await runRollout(effects, { id: name, policy, fleet, stacksAtOnce, emit, stop }).catch((error: unknown) => {
       if (!(error instanceof LeaseLost)) throw error;
+      this.overtaken = error;
     });
   }
 

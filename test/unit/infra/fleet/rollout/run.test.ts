@@ -1,6 +1,7 @@
 /** What a rollout promises whatever its hosts do, and wherever its runner is killed. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { CliFault } from "../../../../../infra/cli/fault.ts";
 import { heldBy, silenceSeconds } from "../../../../../infra/fleet/rollout/lease.ts";
 import { stacksOn } from "../../../../../infra/fleet/rollout/run.ts";
 import { declaredIn } from "../../../../../infra/fleet/rollout/steps.ts";
@@ -294,7 +295,7 @@ describe("a runner that is killed at any moment", () => {
     expect(JSON.stringify([...fleet.boxes, fleet.journal])).toBe(before);
   });
 
-  test("finds itself overtaken, and touches nothing more", async () => {
+  test("finds itself overtaken, says so without a stack, and touches nothing more", async () => {
     const fleet = new FakeFleet(names(3), well);
     const emitted = fleet.happenings.push.bind(fleet.happenings);
     let changes = 0;
@@ -309,6 +310,8 @@ describe("a runner that is killed at any moment", () => {
     await fleet.command("first", toB(names(3)));
     expect(running(fleet)).toEqual(["B", "A", "A"]);
     expect(fleet.journal.lease?.id).toBe("other");
+    expect(fleet.overtaken).toBeInstanceOf(CliFault);
+    expect(fleet.overtaken?.message).toMatch(/^another runner has taken this rollout over.*fleet status/);
   });
 });
 
