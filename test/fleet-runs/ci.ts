@@ -198,7 +198,7 @@ class Story {
     const { team, names } = this.#ci;
     const { repository, github } = team;
     const before = await this.#ci.traces();
-    await repository.git("merge", "-q", "--no-edit", github.pulls[0]?.head ?? "");
+    await repository.git("merge", "-q", "--no-edit", github.pulls[0]?.head ?? "HEAD");
     const sha = await repository.git("rev-parse", "HEAD");
     const merged = await team.merged(sha);
     this.#row(
