@@ -39,7 +39,11 @@ export const gateway: Scenario = {
         ok: cpu.gateway <= cpu.alone,
       },
       mustHold("no request of these fails", errors === 0, `${errors} failed`),
-      mustHold(`${kills}: each of its own clients is told`, sum("unnoticed") === 0, `${sum("own")} streams`),
+      mustHold(
+        `${kills}: each of its own streams ends with a typed error`,
+        sum("untold") === 0,
+        `${sum("own")} streams`,
+      ),
       mustHold(`${kills}: no other stream ends`, sum("cut") === 0, `${sum("cut")} of ${sum("others")}`),
       mustHold(`${kills}: no new request is lost`, sum("lost") === 0, `${sum("lost")} of ${times * streams}`),
       {

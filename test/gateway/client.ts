@@ -46,8 +46,8 @@ export const hostOf = ({ text }: Reply): string => (JSON.parse(text) as { host: 
 export interface Stream {
   /** That sent the first bytes. */
   readonly host: string;
-  /** Null when it ended well, else what the client noticed. */
-  readonly end: Promise<Error | null>;
+  /** As the host ended it; with an error of the client's dialect, all of it in order; or broken off. */
+  readonly end: Promise<"well" | "told" | "cut">;
 }
 
 /** Resolves with the first bytes. */
@@ -62,10 +62,15 @@ export async function openStream(url: string, session: string): Promise<Stream> 
   const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   const first = String((await chunks.next()).value);
   const rest = async () => {
-    for (;;) if ((await chunks.next()).done) return null;
+    let text = "";
+    for (;;) {
+      const { value, done } = await chunks.next();
+      if (done) return /\nevent: response\.failed\n/.test(`\n${text}`) ? "told" : "well";
+      text += value;
+    }
   };
   const end = rest()
-    .catch((error: Error) => error)
+    .catch(() => "cut" as const)
     .finally(() => client.destroy());
   return { host: /data: (\S+)/.exec(first)?.[1] ?? "", end };
 }

@@ -1,8 +1,10 @@
 /** One endpoint in front of many hosts: a real HAProxy with the configuration that the inventory makes. */
 import { once } from "node:events";
 import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import http2 from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import tls from "node:tls";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
@@ -80,11 +82,11 @@ describe.concurrent("the gateway", () => {
     expect(kept / (kept + moved)).toBeGreaterThanOrEqual(0.99);
   });
 
-  test("a host that is killed takes nothing but its own streams along, and what is new goes elsewhere within two seconds", async () => {
+  test("a host that is killed takes nothing but its own streams along, which end with an error of their dialect, and what is new goes elsewhere within two seconds", async () => {
     const { own, others, slowestMs, ...rest } = await killUnderStreams(50);
     expect(own).toBeGreaterThan(0);
     expect(own + others).toBe(50);
-    expect(rest).toEqual({ unnoticed: 0, cut: 0, lost: 0 });
+    expect(rest).toEqual({ untold: 0, cut: 0, lost: 0 });
     expect(slowestMs).toBeLessThan(2_000);
   });
 
@@ -111,7 +113,7 @@ describe.concurrent("the gateway", () => {
     expect(drained).toBe(false);
     for (const host of [first, second]) host.finish();
     await draining;
-    for (const { end } of streams) expect(await end).toBeNull();
+    for (const { end } of streams) expect(await end).toBe("well");
 
     await place.reload(declared(hosts));
     expect(await served()).toEqual(new Set(["box2"]));
@@ -157,7 +159,7 @@ describe.concurrent("the gateway", () => {
     over = true;
     expect(new Set(await asking)).toEqual(new Set([200]));
     for (const host of hosts) host.finish();
-    for (const { end } of streams) expect(await end).toBeNull();
+    for (const { end } of streams) expect(await end).toBe("well");
   });
 
   test("a host that refuses before the first byte is asked no more than the others; what has begun is never asked again", async () => {
@@ -173,7 +175,7 @@ describe.concurrent("the gateway", () => {
     const { host, end } = await openStream(url, "cut");
     const victim = host === "box1" ? first : second;
     await victim.die();
-    expect(await end).not.toBeNull();
+    expect(await end).toBe("told");
     expect(first.seen.length + second.seen.length).toBe(before + 1);
   });
 
@@ -223,6 +225,16 @@ describe.concurrent("the gateway", () => {
     await once(socket, "secureConnect");
     expect(socket.getPeerCertificate().subject.CN).toBe("llm.example");
     socket.destroy();
+
+    // HAProxy ends a stream of HTTP/2 as if it were whole.
+    const session = http2.connect(url, { rejectUnauthorized: false });
+    open.defer(() => session.destroy());
+    const stream = session.request({ ":method": "POST", ":path": "/v1/responses" });
+    stream.end(JSON.stringify({ model: "coder", stream: true }));
+    await once(stream, "response");
+    const said = text(stream);
+    await hosts[0]?.die();
+    expect(await said).toMatch(/^data: box1\n\nevent: response\.failed\n/);
   });
 
   test("a host that is not well is told when it is let in again, with what the gateway found", async () => {

@@ -21,7 +21,7 @@ export interface Declared {
   readonly models: readonly string[];
 }
 
-interface Peculiar {
+export interface Peculiar {
   /** Of the configuration, before HAProxy reads it. */
   readonly edit?: (configuration: string) => string;
   /** PEM file with key and certificate. */
@@ -42,7 +42,7 @@ export class GatewayPlace implements AsyncDisposable {
     this.#home = home;
     this.#port = port;
     this.#metrics = metrics;
-    this.runtime = new RuntimeGateway((verb, commands) => this.#machine(verb, commands));
+    this.runtime = new RuntimeGateway((verb, commands) => this.machine(verb, commands));
   }
 
   /** Started, and every host is seen as it is. */
@@ -102,7 +102,7 @@ export class GatewayPlace implements AsyncDisposable {
 
   /** As `put` of `machine.sh` does it: states are kept, and the old process ends what it has begun. */
   async reload(hosts: readonly Declared[]): Promise<void> {
-    await this.#machine("keep");
+    await this.machine("keep");
     await this.#write(hosts);
     const loads = this.#words.split("Loading success").length;
     this.#child?.kill("SIGUSR2");
@@ -111,13 +111,13 @@ export class GatewayPlace implements AsyncDisposable {
 
   /** Of the process that serves. */
   async worker(): Promise<number> {
-    return Number(/^Pid: (\d+)$/m.exec(await this.#machine("ask", "show info\n"))?.[1]);
+    return Number(/^Pid: (\d+)$/m.exec(await this.machine("ask", "show info\n"))?.[1]);
   }
 
   /** HAProxy hands its table of sessions on only when it waits for one no longer itself: five seconds after a start. */
   async remembers(): Promise<void> {
     await until("HAProxy is six seconds old", async () => {
-      const [, uptime] = /^Uptime_sec: (\d+)$/m.exec(await this.#machine("ask", "show info\n")) ?? [];
+      const [, uptime] = /^Uptime_sec: (\d+)$/m.exec(await this.machine("ask", "show info\n")) ?? [];
       return Number(uptime) >= 6;
     });
   }
@@ -145,10 +145,13 @@ export class GatewayPlace implements AsyncDisposable {
     const ports = { port: this.#port, metrics: { port: this.#metrics } };
     const { gateway, hosts: composed } = inventoryOf(hosts, { ...ports, ...(tls === undefined ? {} : { tls }) });
     if (gateway === null) throw new Error("an inventory without a gateway");
-    await writeFile(join(this.#folder, "haproxy.cfg"), edit(renderHaproxy(gateway, composed)));
+    const file = join(this.#folder, "haproxy.cfg");
+    await writeFile(file, edit(renderHaproxy(gateway, composed)));
+    await this.machine(`unpack ${file}`);
   }
 
-  async #machine(verb: string, commands = ""): Promise<string> {
+  /** A function of `machine.sh`. */
+  async machine(verb: string, commands = ""): Promise<string> {
     const text = `STACK=test\n${await readFile(script, "utf8")}\n${verb}\n`;
     return (await execa("sh", ["-c", text], { input: commands, env: { HOME: this.#home } })).stdout;
   }

@@ -18,11 +18,12 @@ export class StandInHost implements AsyncDisposable {
   /** Answers every request so, when set. */
   refuses: number | null = null;
   /** Answers what would be a stream instead of it, when set. */
-  script: ((response: http.ServerResponse) => void) | null = null;
+  script: ((response: http.ServerResponse, path: string) => void) | null = null;
   port = 0;
   #server: http.Server;
   readonly #address: string;
   readonly #streams = new Set<http.ServerResponse>();
+  readonly #sockets = new Set<net.Socket>();
 
   private constructor(name: string, models: readonly string[], address: string) {
     this.name = name;
@@ -52,11 +53,11 @@ export class StandInHost implements AsyncDisposable {
     this.#streams.clear();
   }
 
-  /** As a machine that is switched off, and whose kernel says so. */
-  async die(): Promise<void> {
+  /** As a process that is killed: its kernel closes the connections, or breaks those that it has something unread of. */
+  async die(how: "close" | "break" = "close"): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();
-    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) how === "break" ? socket.resetAndDestroy() : socket.destroy();
     this.#streams.clear();
     await closed;
   }
@@ -77,7 +78,7 @@ export class StandInHost implements AsyncDisposable {
   }
 
   #serve(): http.Server {
-    return http.createServer(async (request, response) => {
+    const server = http.createServer(async (request, response) => {
       const { url: path = "", headers } = request;
       if (path === "/readyz") {
         const models = Object.fromEntries([...this.loaded].map((model) => [model, "loaded"]));
@@ -88,10 +89,14 @@ export class StandInHost implements AsyncDisposable {
       if (this.refuses !== null) return response.writeHead(this.refuses).end();
       if (!body.includes('"stream":true')) return response.end(JSON.stringify({ host: this.name }));
       response.writeHead(200, { "content-type": "text/event-stream" });
-      if (this.script !== null) return this.script(response);
+      if (this.script !== null) return this.script(response, path);
       response.write(`data: ${this.name}\n\n`);
       this.#streams.add(response);
       return response.once("close", () => this.#streams.delete(response));
+    });
+    return server.on("connection", (socket: net.Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
     });
   }
 }

@@ -20,8 +20,8 @@ export interface Killed {
   /** Streams of the host that died, and of the others. */
   readonly own: number;
   readonly others: number;
-  /** Of its own that ended as if nothing were, and of the others that did not. */
-  readonly unnoticed: number;
+  /** Of its own that did not end with an error of their dialect, and of the others that did not end well. */
+  readonly untold: number;
   readonly cut: number;
   /** Requests of the first moment after it that failed or came to the dead host, and how long the slowest took. */
   readonly lost: number;
@@ -34,7 +34,7 @@ export async function killUnderStreams(count: number): Promise<Killed> {
   const { url } = open.use(await GatewayPlace.open(declared(hosts)));
   const streams = await Promise.all(sessions(count).map((session) => openStream(url, session)));
   const victim = hosts.toSorted((a, b) => b.running - a.running)[0] as StandInHost;
-  const ending = Promise.all(streams.map(async ({ host, end }) => ({ host, fault: await end })));
+  const ending = Promise.all(streams.map(async ({ host, end }) => ({ host, end: await end })));
   await victim.die();
   const began = performance.now();
   const asking = sessions(count).map(async (session) => {
@@ -51,8 +51,8 @@ export async function killUnderStreams(count: number): Promise<Killed> {
   ];
   return {
     ...{ own: own.length, others: others.length },
-    unnoticed: own.filter(({ fault }) => fault === null).length,
-    cut: others.filter(({ fault }) => fault !== null).length,
+    untold: own.filter(({ end }) => end !== "told").length,
+    cut: others.filter(({ end }) => end !== "well").length,
     lost: asked.filter(({ lost }) => lost).length,
     slowestMs: Math.max(...asked.map(({ ms }) => ms)),
   };

@@ -36,7 +36,7 @@ export async function deployGateway(path: string, stack: string, lookup: Lookup)
   const seal = sealOf(lines.join("\n"));
   if (seal !== null && state !== "active") pulumi.log.warn("gateway: HAProxy does not run; `pulumi up` starts it");
   else if (seal?.intact === false)
-    pulumi.log.warn("gateway: haproxy.cfg was edited by hand; `pulumi up` writes it again");
+    pulumi.log.warn("gateway: haproxy.cfg or its cut-streams.lua was edited by hand; `pulumi up` writes it again");
   // A new mark in what was written is what makes Pulumi write it again.
   const mark = state === "active" && seal?.intact ? seal.mark : randomUUID().slice(0, 8);
   const document: GatewayDocument = {

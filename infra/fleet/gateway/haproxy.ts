@@ -1,4 +1,5 @@
 /** `haproxy.cfg` of a fleet, for HAProxy 2.6 and newer: pure, the same bytes for the same inventory. Facts are from its configuration manual and from runs of 2.6.12. */
+import { readFileSync } from "node:fs";
 import type { FleetHost } from "../compose.ts";
 import type { GatewaySpec } from "../inventory.ts";
 import { modelList } from "./model-list.ts";
@@ -7,7 +8,11 @@ import { addressOf } from "./reach.ts";
 /** Variable of the environment that names the folder with the configuration, its sockets and its state. */
 export const folderVariable = "LMSTACK_GATEWAY";
 /** Beside the configuration: what a process that starts takes over from the one before. */
-export const files = { configuration: "haproxy.cfg", admin: "admin.sock", state: "servers.state" } as const;
+export const files = {
+  ...{ configuration: "haproxy.cfg", admin: "admin.sock", state: "servers.state" },
+  /** Taken out of the configuration, so that one seal is for both. */
+  program: "cut-streams.lua",
+} as const;
 /** Where whatever names no known model goes. */
 export const everyHost = "hosts";
 
@@ -21,6 +26,10 @@ const spareBytes = 4_096;
 const bodyBytes = bufferBytes - spareBytes - 16_384;
 /** Where most clients name the model. HAProxy looks through all of a text before it searches it: 25 µs for 48 KB. */
 const beginningBytes = 1_024;
+
+const program = readFileSync(new URL(files.program, import.meta.url), "utf8");
+/** Any other HAProxy cuts a stream whose host dies; before 2.6.12 filters in Lua wrote where they were not asked to. */
+const withLua = (...lines: string[]): string[] => [".if feature(LUA) && version_atleast(2.6.12)", ...lines, ".endif"];
 
 export function renderHaproxy(gateway: GatewaySpec, hosts: readonly FleetHost[]): string {
   const models = [...new Set(hosts.flatMap(({ spec }) => spec.models.map(({ id }) => id)))].sort();
@@ -42,7 +51,8 @@ export function renderHaproxy(gateway: GatewaySpec, hosts: readonly FleetHost[])
     metrics(gateway),
   ];
   const text = sections.map(([name, ...lines]) => [name, ...lines.map((line) => `  ${line}`)].join("\n"));
-  return `# Written by lmstack from the fleet's inventory; edits are lost.\n${text.join("\n\n")}\n`;
+  const packed = program.replaceAll(/^(?=.*\n)/gm, "#lua ");
+  return `# Written by lmstack from the fleet's inventory; edits are lost.\n${text.join("\n\n")}\n\n${packed}`;
 }
 
 export const backendOf = (model: string): string => `model:${model}`;
@@ -57,6 +67,7 @@ const globalSection = [
   "ssl-default-bind-options ssl-min-ver TLSv1.2",
   `stats socket "\${${folderVariable}}/${files.admin}" mode 600 level admin expose-fd listeners`,
   `server-state-file "\${${folderVariable}}/${files.state}"`,
+  ...withLua(`lua-load-per-thread "\${${folderVariable}}/${files.program}"`),
   "localpeer gateway",
   "log stdout format raw daemon info",
 ];
@@ -120,6 +131,12 @@ function frontend(gateway: GatewaySpec, models: readonly string[], list: readonl
     // These speak of one host, and are for those who run it.
     "http-request return status 404 if { path / /metrics } || { path_beg /-/ }",
     "option http-buffer-request",
+    ...withLua(
+      "filter lua.cut-streams",
+      "http-request set-var(txn.path) path",
+      // To an answer of known length nothing can be added.
+      "http-response lua.guard if { res.hdr(content-type) -m beg text/event-stream } { res.hdr(transfer-encoding) -m found }",
+    ),
     "http-request set-var(txn.asked) req.hdr(x-lmstack-model)",
     ...[`bytes(0,${beginningBytes}),`, ""].map(
       (part) =>

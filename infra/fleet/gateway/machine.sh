@@ -13,11 +13,17 @@ ask() { socat -t 10 - "UNIX-CONNECT:$LMSTACK_GATEWAY/admin.sock"; }
 # Hosts that are out stay so when HAProxy starts again, whatever ended it.
 keep() { echo "show servers state" | ask >"$LMSTACK_GATEWAY/new.state" && mv -f "$LMSTACK_GATEWAY/new.state" "$LMSTACK_GATEWAY/servers.state"; }
 change() { ask && keep; }
+program_in() { sed -n 's/^#lua //p' "$1" 2>/dev/null; }
+unpack() { program_in "$1" >"$LMSTACK_GATEWAY/cut-streams.lua"; }
+# HAProxy itself is asked what its configuration asks of it.
+lua() { haproxy -cc "$(sed -n 's/^ *\.if //p' "$LMSTACK_GATEWAY/haproxy.cfg" | head -n 1)" >/dev/null 2>&1 || echo "HAProxy on the gateway's machine has no Lua or is older than 2.6.12: a stream whose host dies is cut there, its client gets no error of its own dialect"; }
 runs() { systemctl --user is-active --quiet "$unit" 2>/dev/null; }
 
 look() {
   if runs; then echo active; else echo stopped; fi
   cat "$LMSTACK_GATEWAY/haproxy.cfg" 2>/dev/null || :
+  # Such an edit, too, breaks the seal.
+  [ "$(program_in "$LMSTACK_GATEWAY/haproxy.cfg")" = "$(cat "$LMSTACK_GATEWAY/cut-streams.lua" 2>/dev/null)" ] || echo "# cut-streams.lua was edited"
 }
 
 put() {
@@ -29,6 +35,7 @@ put() {
   mkdir -p "$LMSTACK_GATEWAY" "$units"
   cat >"$LMSTACK_GATEWAY/new.cfg"
   touch "$LMSTACK_GATEWAY/servers.state"
+  unpack "$LMSTACK_GATEWAY/new.cfg"
   said="$(haproxy -c -q -f "$LMSTACK_GATEWAY/new.cfg" 2>&1)" || refuse "HAProxy refuses its configuration: $said" "correct the gateway in the inventory, or tell us"
   # Words in %h are systemd's: the user's home.
   cat >"$units/$unit" <<END
@@ -54,7 +61,7 @@ END
   if runs; then keep; systemctl --user reload "$unit"; else systemctl --user restart "$unit"; fi
   seal="$(sed -n 's/^  description //p' "$LMSTACK_GATEWAY/haproxy.cfg")"
   for _ in $(seq 50); do
-    case "$(echo "show info" | ask 2>/dev/null)" in *"description: $seal"*) return ;; esac
+    case "$(echo "show info" | ask 2>/dev/null)" in *"description: $seal"*) lua; return ;; esac
     sleep 0.2
   done
   refuse "HAProxy does not run with its new configuration: $(journalctl --user -u "$unit" -n 3 -o cat 2>/dev/null | tr '\n' ' ')" "\`journalctl --user -u $unit\` there"

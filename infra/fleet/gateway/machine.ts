@@ -48,7 +48,7 @@ if (import.meta.main) {
   const { configuration, ...place } = document.parse(JSON.parse(await text(process.stdin)));
   const [verb = ""] = process.argv.slice(2);
   try {
-    await onMachine(place, verb, configuration);
+    process.stderr.write(await onMachine(place, verb, configuration));
   } catch (error) {
     console.error((error as Error).message);
     process.exitCode = 1;
