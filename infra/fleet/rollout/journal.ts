@@ -112,8 +112,12 @@ export function begun(journal: Journal, { hosts, at, by, ...wanted }: Wanted): J
   return { ...journal, wish: null, rollouts, specs };
 }
 
-/** @param lastGood what each host has now, by its preview; null where no `up` has ever ended well */
+/**
+ * Of a rollout that is past its previews, as it is.
+ * @param lastGood what each host has now; null where no `up` has ever ended well
+ */
 export function previewed(journal: Journal, lastGood: ReadonlyMap<string, SpecText | null>): Journal {
+  if (journal.rollouts[0]?.state !== "previewing") return journal;
   const texts = [...lastGood.values()].filter((spec) => spec !== null);
   const befores = [...lastGood].map(([host, spec]) => [host, { before: spec === null ? null : digestOf(spec) }]);
   const known = { ...journal, specs: { ...journal.specs, ...byDigest(texts) } };
@@ -139,13 +143,9 @@ export function withHosts(journal: Journal, changes: Readonly<Record<string, Par
 export type End = Pick<HostEntry, "why" | "seconds"> & { readonly phase: "proved" | "failed" | "returned" | "stuck" };
 
 /** An end is that of a host which is still at what has ended: told once more, it changes nothing. */
-export function withEnds(journal: Journal, ends: ReadonlyMap<string, End>): Journal {
-  const hosts = journal.rollouts[0]?.hosts;
-  const due = [...ends].filter(([host, { phase }]) => {
-    const at = phase === "proved" || phase === "failed" ? "changing" : "returning";
-    return hosts?.[host]?.phase === at;
-  });
-  return due.length === 0 ? journal : withHosts(journal, Object.fromEntries(due));
+export function withEnd(journal: Journal, host: string, end: End): Journal {
+  const at = end.phase === "proved" || end.phase === "failed" ? "changing" : "returning";
+  return journal.rollouts[0]?.hosts[host]?.phase === at ? withHosts(journal, { [host]: end }) : journal;
 }
 
 /** A revision that was taken back is held, by a failure or by a person; one that went well is not any more. */

@@ -6,7 +6,6 @@ import type { SeenHost } from "../plan.ts";
 import { type Brought, type Effects, HostFault } from "./effects.ts";
 import { bring, type Emit, wrongWith } from "./host.ts";
 import {
-  type End,
   ended,
   type HostEntry,
   type Journal,
@@ -14,7 +13,7 @@ import {
   previewed,
   type RolloutEntry,
   type SpecText,
-  withEnds,
+  withEnd,
   withHosts,
   withNewest,
 } from "./journal.ts";
@@ -33,6 +32,11 @@ export const stacksOn = (processors: number, bytes: number): number =>
   Math.max(1, Math.min(8 * processors, Math.floor(bytes / 2 / stackBytes)));
 
 const watchSeconds = 2;
+
+type Change = (journal: Journal) => Journal;
+
+const withAll = (journal: Journal, changes: Iterable<Change>): Journal =>
+  [...changes].reduce((before, change) => change(before), journal);
 
 export interface Runner {
   /** Of the lease that this run of the command has taken. */
@@ -57,8 +61,8 @@ class Rollout {
   readonly #effects: Effects;
   readonly #runner: Runner;
   #journal: Journal | undefined;
-  /** What hosts have come to since it was last written down: whoever resumes without it finds the same by another look. */
-  readonly #ends = new Map<string, End>();
+  /** Goes with the next write, which is an `up` and costs a tenth of a host's change: whoever resumes without it does these steps, or looks, once more. */
+  readonly #unwritten = new Set<Change>();
   #lost: LeaseLost | undefined;
   /** When it was last written that this runner lives. */
   #heard: Temporal.Instant;
@@ -156,7 +160,7 @@ class Rollout {
       }
     });
     if (this.#runner.stop.aborted) faults.push("it was stopped before anything was touched");
-    if (faults.length === 0) await this.#write((journal) => previewed(journal, lastGood));
+    if (faults.length === 0) this.#note((journal) => previewed(journal, lastGood));
     else {
       const at = momentOf(this.#effects.now());
       await this.#write((journal) => ({ ...ended(journal, "refused", faults.join("\n"), at), lease: null }));
@@ -202,7 +206,7 @@ class Rollout {
     const tell = (host: string, said: string) => emit({ event: "words", host, words: said });
     const words = await this.#effects.spread(lacking, tell).then(broughtWords, wordsOf);
     emit({ event: "spread", hosts, over: true, words });
-    await this.#write((journal) => withNewest(journal, { spread: true }));
+    this.#note((journal) => withNewest(journal, { spread: true }));
   }
 
   async #return(hosts: readonly string[]): Promise<void> {
@@ -240,10 +244,9 @@ class Rollout {
       if (end === null) return;
       const seconds = this.#effects.now().since(started).total("seconds");
       this.#runner.emit({ event: "host-ended", host, seconds, ...end });
-      this.#ends.set(host, { ...end, seconds });
-      this.#journal = withEnds(this.#journal as Journal, this.#ends);
+      this.#note((journal) => withEnd(journal, host, { ...end, seconds }));
       // Another look would not tell what was found while it changed.
-      if (end.phase === "failed" || end.phase === "stuck") await this.#write((journal) => journal);
+      if (end.phase === "failed" || end.phase === "stuck") await this.#write();
     });
   }
 
@@ -276,7 +279,8 @@ class Rollout {
     const failed = Object.fromEntries([...wrong].map(([host, why]) => [host, { phase: "failed", why } as const]));
     for (const [host, { phase, why }] of Object.entries(failed))
       emit({ event: "host-ended", host, phase, seconds: policy.bakeSeconds, why });
-    await this.#write((journal) => withNewest(withHosts(journal, failed), { baked: wrong.size === 0 }));
+    if (wrong.size === 0) this.#note((journal) => withNewest(journal, { baked: true }));
+    else await this.#write((journal) => withHosts(journal, failed));
   }
 
   /** A reading that was missed once says nothing yet. */
@@ -294,10 +298,16 @@ class Rollout {
     return text;
   }
 
-  /** Also says that this runner lives, hears what others wish, and takes the ends of hosts along: a write is an `up`, which costs as much as a sixth of a host's. */
-  async #write(change: (journal: Journal) => Journal): Promise<void> {
+  /** @param change does nothing to a journal that is past it: it may be written twice */
+  #note(change: Change): void {
+    this.#unwritten.add(change);
+    this.#journal = change(this.#journal as Journal);
+  }
+
+  /** Also says that this runner lives, and hears what others wish. */
+  async #write(change: Change = (journal) => journal): Promise<void> {
     const { id } = this.#runner;
-    const taken = new Map(this.#ends);
+    const taken = [...this.#unwritten];
     this.#heard = this.#effects.now();
     const written = await this.#effects.journal.change((journal) => {
       if (journal.lease?.id !== id)
@@ -305,10 +315,10 @@ class Rollout {
           "another runner has taken this rollout over; nothing more is touched from here. Next: `npx lmstack fleet status` shows whose it is",
         );
       const heartbeat = momentOf(this.#effects.now());
-      return change(withEnds({ ...journal, lease: { ...journal.lease, heartbeat } }, taken));
+      return change(withAll({ ...journal, lease: { ...journal.lease, heartbeat } }, taken));
     });
-    for (const [host, end] of taken) if (this.#ends.get(host) === end) this.#ends.delete(host);
-    this.#journal = withEnds(written, this.#ends);
+    for (const one of taken) this.#unwritten.delete(one);
+    this.#journal = withAll(written, this.#unwritten);
   }
 
   async #beat(over: AbortSignal): Promise<void> {
@@ -319,7 +329,7 @@ class Rollout {
       // Other writes say as much, and each is an `up`.
       if (this.#effects.now().since(this.#heard).total("seconds") < heartbeatSeconds) continue;
       // The next step's own write meets the same fault, and tells it.
-      await this.#write((journal) => journal).catch((error: unknown) => {
+      await this.#write().catch((error: unknown) => {
         if (error instanceof LeaseLost) this.#lost = error;
       });
     }

@@ -14,7 +14,7 @@ import {
   type SpecText,
   specsAfter,
   type Wanted,
-  withEnds,
+  withEnd,
   withHosts,
   withNewest,
 } from "../../../../../infra/fleet/rollout/journal.ts";
@@ -96,7 +96,7 @@ describe("the journal of a fleet's rollouts", () => {
   test("takes what became of a host once, and not when the host is at something else since", () => {
     const end = { phase: "proved", why: null, seconds: 9 } as const;
     const at = (phase: Phase) => withHosts(begun(emptyJournal, wanted({ a: "B" })), { a: { phase } });
-    const told = (journal: Journal) => withEnds(journal, new Map([["a", end]])).rollouts[0]?.hosts.a?.phase;
+    const told = (journal: Journal) => withEnd(journal, "a", end).rollouts[0]?.hosts.a?.phase;
     expect(told(at("changing"))).toBe("proved");
     expect(told(at("returning"))).toBe("returning");
     expect(told(at("failed"))).toBe("failed");
