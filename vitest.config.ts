@@ -50,6 +50,8 @@ export default defineConfig({
           ],
           testTimeout: 2 * minutes,
           hookTimeout: 5 * minutes,
+          // Much of it waits for clients, which are processes of their own.
+          maxWorkers: 2,
         },
       },
       {
