@@ -10,7 +10,7 @@ import {
 import { HostFault, type Say } from "./effects.ts";
 import type { Lease } from "./journal.ts";
 import type { Here } from "./lease.ts";
-import { areLeft, locksIn, lockWentMeanwhile, lockWords } from "./locks.ts";
+import { areLeft, locksIn, lockWentMeanwhile, lockWords, writtenMeanwhile } from "./locks.ts";
 
 /** `select` would change what the user has selected, and after each `up` the API asks for outputs and history, each a process of half a second. */
 export async function plainStack(name: string, workspace: LocalWorkspace): Promise<Stack> {
@@ -42,7 +42,8 @@ export async function unlocked<T>(stack: Stack, unlocking: Unlocking, work: () =
       return await work();
     } catch (error) {
       const busy =
-        error instanceof ConcurrentUpdateError || (error instanceof CommandError && lockWentMeanwhile(error.message));
+        error instanceof ConcurrentUpdateError ||
+        (error instanceof CommandError && (lockWentMeanwhile(error.message) || writtenMeanwhile(error.message)));
       if (!busy) throw error;
       const locks = locksIn(error.message);
       const words = lockWords(stack.name, locks);

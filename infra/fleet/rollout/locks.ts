@@ -20,6 +20,12 @@ export const lockWentMeanwhile = (words: string): boolean =>
   /\.pulumi\/locks\/[\s\S]*(?:NotFound|no such file)/.test(words);
 
 /**
+ * A state that somebody wrote while it was read: in a folder what belongs to its file is written in place, and is empty for a moment
+ * (gocloud.dev/blob/fileblob, attrs.go).
+ */
+export const writtenMeanwhile = (words: string): boolean => /failed to load checkpoint: EOF/.test(words);
+
+/**
  * Whether nobody is at work behind any of them.
  * @param former whoever had the lease before it was taken from the dead: what its machine left is left
  */

@@ -8,6 +8,7 @@ import { pathToFileURL } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
 import {
+  CommandError,
   LocalWorkspace,
   type ProjectSettings,
   StackAlreadyExistsError,
@@ -21,8 +22,11 @@ import { plainStack, type Unlocking, unlocked } from "./automation.ts";
 import type { JournalStore } from "./effects.ts";
 import { emptyJournal, type Journal, journalSchema, type Lease } from "./journal.ts";
 import { heldBy } from "./lease.ts";
+import { writtenMeanwhile } from "./locks.ts";
 
 const name = "fleet-rollouts";
+/** Each takes far longer than the moment for which another's write is in the way. */
+const mostReads = 5;
 
 interface Place {
   /** Empty, for files of the stack. */
@@ -86,13 +90,16 @@ export class StackJournal implements JournalStore {
 
   async read(): Promise<Journal> {
     const workspace = await this.#workspace();
-    try {
-      const { deployment } = await workspace.exportStack(name);
-      const { resources = [] } = deployment as { resources?: { type: string; outputs?: Record<string, unknown> }[] };
-      return journalOf(resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {});
-    } catch (error) {
-      if (error instanceof StackNotFoundError) return emptyJournal;
-      throw error;
+    for (let reads = 1; ; reads += 1) {
+      try {
+        const { deployment } = await workspace.exportStack(name);
+        const { resources = [] } = deployment as { resources?: { type: string; outputs?: Record<string, unknown> }[] };
+        return journalOf(resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {});
+      } catch (error) {
+        if (error instanceof StackNotFoundError) return emptyJournal;
+        const passing = error instanceof CommandError && writtenMeanwhile(error.message);
+        if (!passing || reads === mostReads) throw error;
+      }
     }
   }
 

@@ -1,7 +1,8 @@
 /** The journal in a real stack, written by the real engine. */
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { askPulumi, useEngine } from "../../../../../infra/cli/pulumi.ts";
 import { emptyJournal, type Journal } from "../../../../../infra/fleet/rollout/journal.ts";
@@ -49,6 +50,21 @@ test("a journal that nobody has written is empty, and what is written is there f
   await Promise.all(["b", "c", "d"].map((revision) => journal.change(held(revision))));
   const revisions = (await (await open()).read()).held.map(({ revision }) => revision);
   expect(revisions).toEqual(["a", "b", "c", "d"]);
+});
+
+test("a journal that is read in the moment in which another runner writes it is read again", async () => {
+  const journal = await open();
+  const before = await journal.change((same) => same);
+  const attributes = join(folder, "state/.pulumi/stacks/lmstack/fleet-rollouts.json.attrs");
+  const whole = await readFile(attributes);
+  await truncate(attributes);
+  const { exportStack } = LocalWorkspace.prototype;
+  const asked = vi.spyOn(LocalWorkspace.prototype, "exportStack");
+  asked.mockImplementationOnce(async function (this: LocalWorkspace, stack) {
+    return await exportStack.call(this, stack).finally(() => writeFile(attributes, whole));
+  });
+  expect(await journal.read()).toEqual(before);
+  expect(asked).toHaveBeenCalledTimes(2);
 });
 
 test("of two that want what only one can have, one is told that the other has it", async () => {
