@@ -79,9 +79,8 @@ end
 function Guard:between(answer, whole)
   if whole == 0 then return not self.lost and 0 or nil end
   if answer:body(-3):find("\n\r?\n$") then return whole end
-  if self.lost then return nil end
   local _, last = answer:body():find("^.*\n\r?\n")
-  return last or 0
+  return last or not self.lost and 0 or nil
 end
 
 -- The first event says which response this is.
