@@ -87,6 +87,8 @@ const defaults = [
   "log global",
   "option httplog",
   "option dontlognull",
+  // Whoever goes away while its prompt is read, or while it waits, keeps neither a GPU busy nor a place.
+  "option abortonclose",
   // By this a host on the same machine knows strangers from people who sit there.
   "option forwardfor",
   "http-reuse always",
