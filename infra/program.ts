@@ -20,7 +20,7 @@ import { Faults } from "./spec/faults.ts";
 import { baseUrl } from "./spec/host-spec.ts";
 import { parseHostSpec } from "./spec/parse.ts";
 import type { ProvedModel } from "./spec/proof/dialect.ts";
-import { shortHash, stableJson } from "./spec/stable-json.ts";
+import { shortHash, specDigest, stableJson } from "./spec/stable-json.ts";
 
 /** @throws pulumi.RunError, which prints without a stack, for what a person has to put right. */
 export async function deploy(): Promise<pulumi.Inputs> {
@@ -50,8 +50,9 @@ async function program(): Promise<pulumi.Inputs> {
 
   const survey = await surveyHost(spec, stack, keysFingerprint(keys, stack), lastKnown);
   for (const line of driftLines(survey.judgements)) pulumi.log.warn(line);
-  // By its digest a rollout knows what to go back to.
-  return { ...declare({ spec, stack, survey }, keys, credentials, peers), spec: shortHash(stableJson(declared)) };
+  const outputs = declare({ spec, stack, survey }, keys, credentials, peers);
+  // By its digest a rollout knows what to go back to, so that of an `up` that failed is never told.
+  return { ...outputs, spec: pulumi.output(outputs.proof).apply(() => specDigest(stableJson(declared))) };
 }
 
 /** The resources of one host, each waiting for what it stands on. */

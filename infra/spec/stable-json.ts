@@ -13,3 +13,9 @@ export const stableJson = (value: unknown): string => JSON.stringify(sorted(valu
 /** The first 12 hexadecimal digits of the SHA-256 of a value's stable JSON. */
 export const shortHash = (value: unknown): string =>
   createHash("sha256").update(stableJson(value)).digest("hex").slice(0, 12);
+
+/**
+ * By which a declared spec is known in the outputs of its stack and in the journal of rollouts.
+ * @param text stable JSON of what was declared, without defaults
+ */
+export const specDigest = (text: string): string => shortHash(text);

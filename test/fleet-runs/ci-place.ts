@@ -7,7 +7,7 @@ import { projectRoot } from "../pulumi/stack.ts";
 import type { ModelName } from "./models.ts";
 import { openPlace, type Place, type PlaceOptions } from "./place.ts";
 import { servedBy } from "./rollout.ts";
-import { type Trace, touched, tracesOf } from "./trace.ts";
+import { type Trace, touched, tracesOf, updatesBetween } from "./trace.ts";
 
 /** The job that deploys. */
 export const change = "fleet-deploy.yml/change";
@@ -65,6 +65,24 @@ export class CiPlace implements AsyncDisposable {
     return [
       ...differs("served", await servedBy(this.place), models),
       ...out.map((host) => `${host} is left out of the gateway`),
+    ];
+  }
+
+  /** What is wrong with a deployment that should have changed these hosts once each, and left the others alone. */
+  async changedOnly(
+    ran: readonly Ran[],
+    before: readonly Trace[],
+    hosts: readonly string[],
+    models: readonly ModelName[],
+  ): Promise<string[]> {
+    const after = await this.traces();
+    const updates = this.names.map((name) => Number(hosts.includes(name)));
+    const others = this.names.filter((name) => !hosts.includes(name));
+    return [
+      ...differs("jobs", ends(ran), [`${change}: success`]),
+      ...differs("updates by Pulumi's history", updatesBetween(before, after), updates),
+      ...touched(before, after, others),
+      ...(await this.servedInstead(models)),
     ];
   }
 

@@ -13,6 +13,9 @@ const happening = z.looseObject({
   event: z.string().optional(),
   phase: z.string().optional(),
 });
+const journaled = z.looseObject({
+  rollout: z.looseObject({ hosts: z.record(z.string(), z.looseObject({ after: z.string() })) }),
+});
 const sayEveryMs = 20_000;
 
 export class ScaleFleet implements AsyncDisposable {
@@ -44,6 +47,18 @@ export class ScaleFleet implements AsyncDisposable {
     const others = this.places.filter((place) => this.#hosts.loadedOn(place).join() !== model);
     if (others.length > 0) throw new Error(`after the rollout ${others.map(({ name }) => name)} lack ${model}`);
     return usage;
+  }
+
+  /** Of each host by its name: the digest of its spec, as the journal has it and as the outputs of its stack do. */
+  async digests(): Promise<Record<"journal" | "stacks", Record<string, string>>> {
+    const { stdout } = await this.#fleet(["status", "--json"]);
+    const { rollout } = journaled.parse(JSON.parse(stdout));
+    const told = this.places.map(async ({ name }) => {
+      const asked = execa("pulumi", ["stack", "output", "spec", "--stack", name], { cwd: projectRoot, env: this.#env });
+      return [name, (await asked).stdout] as const;
+    });
+    const journal = Object.entries(rollout.hosts).map(([name, { after }]) => [name, after]);
+    return { journal: Object.fromEntries(journal), stacks: Object.fromEntries(await Promise.all(told)) };
   }
 
   async #rollOut(say: (line: string) => void): Promise<void> {

@@ -36,7 +36,8 @@ put() {
   cat >"$LMSTACK_GATEWAY/new.cfg"
   touch "$LMSTACK_GATEWAY/servers.state"
   unpack "$LMSTACK_GATEWAY/new.cfg"
-  said="$(haproxy -c -q -f "$LMSTACK_GATEWAY/new.cfg" 2>&1)" || refuse "HAProxy refuses its configuration: $said" "correct the gateway in the inventory, or tell us"
+  # What runs keeps its own program.
+  said="$(haproxy -c -q -f "$LMSTACK_GATEWAY/new.cfg" 2>&1)" || { unpack "$LMSTACK_GATEWAY/haproxy.cfg"; refuse "HAProxy refuses its configuration: $said" "correct the gateway in the inventory, or tell us"; }
   # Words in %h are systemd's: the user's home.
   cat >"$units/$unit" <<END
 [Unit]

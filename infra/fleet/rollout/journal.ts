@@ -1,6 +1,6 @@
 /** What is remembered of rollouts: who wanted what when, what each host had before, and what came of it. Pure. */
 import { z } from "zod";
-import { shortHash } from "../../spec/stable-json.ts";
+import { specDigest } from "../../spec/stable-json.ts";
 
 /** A spec as the inventory declares it, without defaults and without secrets, in stable JSON. */
 export type SpecText = string;
@@ -89,15 +89,12 @@ export interface Wanted {
   readonly hosts: Readonly<Record<string, SpecText>>;
 }
 
-/** By which a spec is known in the journal, and in the outputs of a stack. */
-export const digestOf = (spec: SpecText): string => shortHash(spec);
-
-const byDigest = (specs: readonly SpecText[]) => Object.fromEntries(specs.map((spec) => [digestOf(spec), spec]));
+const byDigest = (specs: readonly SpecText[]) => Object.fromEntries(specs.map((spec) => [specDigest(spec), spec]));
 
 export function begun(journal: Journal, { hosts, at, by, ...wanted }: Wanted): Journal {
   const entries = Object.entries(hosts).map(([name, after]): [string, HostEntry] => {
     const unknown = { before: null, paces: null, errors: null, seconds: null, why: null };
-    return [name, { phase: "waiting", wave: null, canary: false, after: digestOf(after), ...unknown }];
+    return [name, { phase: "waiting", wave: null, canary: false, after: specDigest(after), ...unknown }];
   });
   const entry: RolloutEntry = {
     ...{ id: (journal.rollouts[0]?.id ?? 0) + 1, ...wanted, by: { ...by }, begun: at, ended: null },
@@ -119,7 +116,7 @@ export function begun(journal: Journal, { hosts, at, by, ...wanted }: Wanted): J
 export function previewed(journal: Journal, lastGood: ReadonlyMap<string, SpecText | null>): Journal {
   if (journal.rollouts[0]?.state !== "previewing") return journal;
   const texts = [...lastGood.values()].filter((spec) => spec !== null);
-  const befores = [...lastGood].map(([host, spec]) => [host, { before: spec === null ? null : digestOf(spec) }]);
+  const befores = [...lastGood].map(([host, spec]) => [host, { before: spec === null ? null : specDigest(spec) }]);
   const known = { ...journal, specs: { ...journal.specs, ...byDigest(texts) } };
   return withHosts(withNewest(known, { state: "rolling" }), Object.fromEntries(befores));
 }

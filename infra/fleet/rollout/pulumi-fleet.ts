@@ -73,15 +73,17 @@ export class PulumiFleet implements Effects {
 
   async preview(host: string, spec: SpecText, known: Journal["specs"]): Promise<Preview> {
     let digest: string | undefined;
-    const onEvent = (event: EngineEvent) => {
-      digest ??= digestIn(event);
-    };
     const { changeSummary: changes } = await this.#operate(
       host,
       spec,
       () => {},
-      (stack, options) => stack.preview(options),
-      onEvent,
+      (stack, options) => {
+        const onEvent = (event: EngineEvent) => {
+          options.onEvent(event);
+          digest ??= digestIn(event);
+        };
+        return stack.preview({ ...options, onEvent });
+      },
     );
     // Asking Pulumi for it is a process a host, of a fifth of a second.
     return { changes, lastGood: known[digest ?? ""] ?? (await this.#lastGood(host)) };
@@ -126,19 +128,14 @@ export class PulumiFleet implements Effects {
     spec: SpecText,
     say: Say,
     work: (stack: Stack, options: Options) => Promise<T>,
-    also: Options["onEvent"] = () => {},
   ): Promise<T> {
     const told = new Told(say);
-    const onEvent = (event: EngineEvent) => {
-      told.onEvent(event);
-      also(event);
-    };
     try {
       const stack = await this.#stack(host);
       const options = {
         configFile: await this.#configFile(host, spec),
         color: "never",
-        onEvent,
+        onEvent: told.onEvent,
       } as const;
       const unlocking = { ...this.#place.unlocking, patienceSeconds, say };
       return await unlocked(stack, unlocking, () => work(stack, options));

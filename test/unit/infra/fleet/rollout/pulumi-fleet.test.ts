@@ -12,11 +12,14 @@ import { parseHostSpec } from "../../../../../infra/spec/parse.ts";
 import { stableJson } from "../../../../../infra/spec/stable-json.ts";
 
 const name = "rollout-unit";
-const program = `import * as pulumi from "@pulumi/pulumi";
+const program = `import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
 export default async () => {
   const spec = new pulumi.Config("lmstack").requireObject("host");
   if (spec.models[0].id === "bad") throw new pulumi.RunError('it said {"ok":true}\\n{"ok":false,"error":{"message":"bad does not load","hint":"take another"}}');
-  return { model: spec.models[0].id, spec: "digest of " + spec.models[0].id };
+  const create = spec.models[0].id === "ends" ? "exit 1" : "true";
+  const proof = new command.local.Command("proof", { create }).stdout;
+  return { model: spec.models[0].id, spec: proof.apply(() => "digest of " + spec.models[0].id) };
 };
 `;
 const specWith = (id: string) => ({
@@ -63,7 +66,7 @@ const modelThere = async () => JSON.parse(await askPulumi(["stack", "output", "-
 
 test("a host gets the spec of the rollout, and the user's file and selected stack stay as they are", async () => {
   const before = await readFile(file, "utf8");
-  expect(await fleet.preview(name, text("coder"), {})).toMatchObject({ changes: { create: 1 }, lastGood: null });
+  expect(await fleet.preview(name, text("coder"), {})).toMatchObject({ changes: { create: 2 }, lastGood: null });
   await fleet.up(name, text("coder"), () => {});
   await fleet.up(name, text("other"), () => {});
   expect(await modelThere()).toBe("other");
@@ -75,7 +78,9 @@ test("what fails is told in the host's words, and what was last good is what wen
   const failing = fleet.up(name, text("bad"), () => {});
   await expect(failing).rejects.toThrow(new HostFault("bad does not load. Next: take another"));
   expect((await fleet.preview(name, text("coder"), {})).lastGood).toBe(text("other"));
+  // In the middle of an `up`, when the program has come to its end.
+  await expect(fleet.up(name, text("ends"), () => {})).rejects.toThrow(HostFault);
   // Of the digest in the outputs, and not of a process that is asked for it.
-  const known = { "digest of other": "as the journal has it", "digest of bad": "never" };
+  const known = { "digest of other": "as the journal has it", "digest of bad": "never", "digest of ends": "never" };
   expect((await fleet.preview(name, text("coder"), known)).lastGood).toBe("as the journal has it");
 });
