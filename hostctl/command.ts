@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import type { Become } from "../infra/spec/host-documents.ts";
 import { HostFailure } from "./failure.ts";
 import type { Host } from "./host.ts";
@@ -36,13 +37,20 @@ export interface RunOptions {
 export async function run(host: Host, file: string, args: readonly string[], options: RunOptions): Promise<Outcome> {
   return await new Promise((resolve) => {
     const stdin = options.input === undefined ? null : asFile(options.input);
-    const child = spawn(file, args, {
-      cwd: options.cwd ?? host.home,
-      env: { ...(options.bare ? {} : process.env), HOME: host.home, LC_ALL: "C.UTF-8", ...options.env },
-      detached: options.withChildren === true,
-      stdio: [stdin ?? "ignore", "pipe", "pipe"],
-    });
-    if (stdin !== null) closeSync(stdin);
+    let child: ChildProcessByStdio<null, Readable, Readable>;
+    try {
+      child = spawn(file, args, {
+        cwd: options.cwd ?? host.home,
+        env: { ...(options.bare ? {} : process.env), HOME: host.home, LC_ALL: "C.UTF-8", ...options.env },
+        detached: options.withChildren === true,
+        stdio: [stdin ?? "ignore", "pipe", "pipe"],
+      }) as ChildProcessByStdio<null, Readable, Readable>;
+    } catch (error) {
+      // Node tells of a program that is missing by an event, and throws when it is being written or there is no memory for it.
+      return resolve({ code: null, stdout: "", stderr: (error as Error).message, timedOut: false });
+    } finally {
+      if (stdin !== null) closeSync(stdin);
+    }
     const output = { stdout: "", stderr: "" };
     let timedOut = false;
     const kill = () => (options.withChildren === true ? killGroup(child.pid) : child.kill("SIGKILL"));
@@ -52,15 +60,15 @@ export async function run(host: Host, file: string, args: readonly string[], opt
     }, options.timeoutMs);
     options.signal?.addEventListener("abort", kill, { once: true });
     for (const name of ["stdout", "stderr"] as const) {
-      child[name]?.setEncoding("utf8").on("data", (text: string) => {
+      child[name].setEncoding("utf8").on("data", (text: string) => {
         if (output[name].length < 8_388_608) output[name] += text;
       });
     }
     const settle = (code: number | null) => {
       clearTimeout(timer);
       options.signal?.removeEventListener("abort", kill);
-      child.stdout?.destroy();
-      child.stderr?.destroy();
+      child.stdout.destroy();
+      child.stderr.destroy();
       resolve({ code, ...output, timedOut });
     };
     child.on("error", (error) => {

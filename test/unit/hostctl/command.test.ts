@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { run } from "../../../hostctl/command.ts";
+import { run, runWhenFree } from "../../../hostctl/command.ts";
 import { hostAt } from "../../../hostctl/host.ts";
 import { isAlive } from "../../../hostctl/process.ts";
 
@@ -37,4 +37,22 @@ test("a program that is started bare sees nothing of the environment but what it
     .split("\n")
     .map((line) => line.split("=")[0]);
   expect(names.sort()).toEqual(["GIVEN", "HOME", "LC_ALL", "PATH"]);
+});
+
+test("a program whose file is being written is told as one that could not be started, and waited for where it was just installed", async () => {
+  const home = await mkdtemp(join(tmpdir(), "lmstack-command-"));
+  try {
+    const host = hostAt(home, () => {});
+    const file = join(home, "program");
+    await writeFile(file, "#!/bin/sh\necho runs\n", { mode: 0o700 });
+    const writing = await open(file, "r+");
+    const options = { timeoutMs: 10_000, input: "words" };
+    const refused = await run(host, file, [], options);
+    expect(refused).toMatchObject({ code: null, stdout: "", stderr: expect.stringContaining("ETXTBSY") });
+    const waiting = runWhenFree(host, file, [], options);
+    await writing.close();
+    expect(await waiting).toMatchObject({ code: 0, stdout: "runs\n" });
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
 });
